@@ -1,0 +1,58 @@
+#pragma once
+
+#include <omp.h>
+
+#include <algorithm>
+
+#include "caprl/core/error.hpp"
+#include "caprl/core/index.hpp"
+
+namespace caprl {
+
+namespace detail {
+
+inline int& thread_count() {
+  static int count = omp_get_max_threads();
+  return count;
+}
+
+}  // namespace detail
+
+/// The size of the one OpenMP team that all CPU work shares. A setting of a run: results are the same bytes for the
+/// same count.
+inline int threads() { return detail::thread_count(); }
+
+inline void set_threads(int count) {
+  require(count >= 1, "[set_threads] expected at least 1 thread");
+  detail::thread_count() = count;
+  omp_set_num_threads(count);
+}
+
+/// True inside a chunk of `parallel_chunks`, where everything below must be serial.
+inline bool inside_parallel() { return omp_in_parallel() != 0; }
+
+/// Calls body(begin, end) on disjoint static chunks of [0, count), one per thread, none smaller than `grain` unless it
+/// is the only one. Chunks depend on count, grain and the thread setting alone. The body must not throw.
+template <class Body>
+void parallel_chunks(Index count, Index grain, const Body& body) {
+  if (count <= 0) return;
+  const Index parts = std::clamp<Index>(count / std::max<Index>(grain, 1), 1, threads());
+  if (parts == 1 || inside_parallel()) {
+    body(Index{0}, count);
+    return;
+  }
+#pragma omp parallel for schedule(static, 1) num_threads(static_cast<int>(parts))
+  for (Index part = 0; part < parts; ++part) {
+    body(count * part / parts, count * (part + 1) / parts);
+  }
+}
+
+/// Calls body(i) for each i in [0, count); see `parallel_chunks`.
+template <class Body>
+void parallel_for(Index count, Index grain, const Body& body) {
+  parallel_chunks(count, grain, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) body(i);
+  });
+}
+
+}  // namespace caprl
