@@ -1,0 +1,10 @@
+#pragma once
+
+namespace caprl {
+
+/// The host's processors, through Eigen and the kernels written once.
+struct Cpu {
+  static constexpr const char* name = "cpu";
+};
+
+}  // namespace caprl

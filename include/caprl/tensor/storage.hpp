@@ -1,0 +1,109 @@
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <vector>
+
+#include "caprl/core/index.hpp"
+#include "caprl/tensor/device.hpp"
+
+namespace caprl {
+
+/// What the allocator has done, in bytes and calls, since the program started (peak: since `reset_peak`).
+struct MemoryCounters {
+  Index in_use = 0;
+  Index peak = 0;
+  Index held = 0;                ///< taken from the system, in use or waiting to be used again
+  Index system_allocations = 0;  ///< a steady training step adds none
+};
+
+/// Keeps freed blocks for the next request of their size class, so that a steady step takes nothing from the system.
+/// Size classes are spaced at quarters of a power of two: at most 25 % of a block is waste. Thread-safe.
+class CpuAllocator {
+ public:
+  static constexpr std::size_t alignment = 64;
+
+  static CpuAllocator& instance() {
+    static CpuAllocator* allocator = new CpuAllocator;  // never destroyed: static tensors may outlive it
+    return *allocator;
+  }
+
+  /// 64-byte-aligned, uninitialised. Throws std::bad_alloc.
+  void* allocate(Index bytes) {
+    const Index size = size_class(bytes);
+    const std::scoped_lock lock(mutex_);
+    counters_.in_use += size;
+    counters_.peak = std::max(counters_.peak, counters_.in_use);
+    auto& free = free_[size];
+    if (!free.empty()) {
+      void* block = free.back();
+      free.pop_back();
+      return block;
+    }
+    void* block = std::aligned_alloc(alignment, static_cast<std::size_t>(size));
+    if (block == nullptr) {
+      counters_.in_use -= size;
+      throw std::bad_alloc();
+    }
+    ++counters_.system_allocations;
+    counters_.held += size;
+    return block;
+  }
+
+  void release(void* block, Index bytes) {
+    const Index size = size_class(bytes);
+    const std::scoped_lock lock(mutex_);
+    counters_.in_use -= size;
+    free_[size].push_back(block);
+  }
+
+  /// Gives every unused block back to the system.
+  void trim() {
+    const std::scoped_lock lock(mutex_);
+    for (auto& [size, blocks] : free_) {
+      for (void* block : blocks) std::free(block);
+      counters_.held -= size * static_cast<Index>(blocks.size());
+      blocks.clear();
+    }
+  }
+
+  MemoryCounters counters() const {
+    const std::scoped_lock lock(mutex_);
+    return counters_;
+  }
+
+  void reset_peak() {
+    const std::scoped_lock lock(mutex_);
+    counters_.peak = counters_.in_use;
+  }
+
+  /// The smallest of 4, 5, 6, 7 times a power of two that holds `bytes`, at least 256.
+  static Index size_class(Index bytes) {
+    const auto wanted = static_cast<std::uint64_t>(std::max<Index>(bytes, 256));
+    const std::uint64_t quarter = std::bit_floor(wanted) / 4;
+    return static_cast<Index>((wanted + quarter - 1) / quarter * quarter);
+  }
+
+ private:
+  CpuAllocator() = default;
+
+  mutable std::mutex mutex_;
+  std::map<Index, std::vector<void*>> free_;
+  MemoryCounters counters_;
+};
+
+/// A reference-counted block of `count` elements of uninitialised device memory.
+template <class T>
+std::shared_ptr<T[]> allocate_storage(Cpu, Index count) {
+  const Index bytes = count * static_cast<Index>(sizeof(T));
+  auto* block = static_cast<T*>(CpuAllocator::instance().allocate(bytes));
+  return std::shared_ptr<T[]>(block, [bytes](T* data) { CpuAllocator::instance().release(data, bytes); });
+}
+
+}  // namespace caprl
