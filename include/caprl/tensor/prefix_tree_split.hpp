@@ -1,0 +1,80 @@
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "caprl/core/error.hpp"
+#include "caprl/core/index.hpp"
+#include "caprl/tensor/prefix_tree.hpp"
+
+namespace caprl {
+
+/// One part of a group that is too large for memory: a prefix, and some of the subtrees below it.
+///
+/// The prefix's keys and values are computed once, before, and given to each part's attention as the first rows of k
+/// and v, with query_row_begin = prefix_rows; the parts' gradients of those rows are added up, and the prefix is
+/// back-propagated once, last.
+struct SubtreePart {
+  PrefixTree tree;          ///< the prefix's segments, then the subtrees
+  Index prefix_rows = 0;    ///< the prefix is rows [0, prefix_rows) of `tree`
+  std::vector<Index> rows;  ///< for each row of `tree`, its row in the whole tree
+};
+
+namespace detail {
+
+/// The chain of segments from the root to `segment`, and the segments [begin, end) below it, as a tree of their own.
+inline SubtreePart part_of_tree(const PrefixTree& tree, Index segment, Index begin, Index end) {
+  std::vector<Index> kept;
+  for (Index s = segment; s >= 0; s = tree.segment(s).parent) kept.push_back(s);
+  std::reverse(kept.begin(), kept.end());
+  const auto chain = static_cast<Index>(kept.size());
+  for (Index s = begin; s < end; ++s) kept.push_back(s);
+
+  SubtreePart part;
+  std::vector<Index> parents;
+  std::vector<Index> lengths;
+  for (Index i = 0; i < static_cast<Index>(kept.size()); ++i) {
+    const PrefixTree::Segment& source = tree.segment(kept[static_cast<std::size_t>(i)]);
+    const Index below_begin = chain + source.parent - begin;
+    parents.push_back(i < chain ? i - 1 : source.parent == segment ? chain - 1 : below_begin);
+    lengths.push_back(source.rows());
+    for (Index row = source.row_begin; row < source.row_end; ++row) part.rows.push_back(row);
+  }
+  part.tree = PrefixTree::from_segments(parents, lengths);
+  part.prefix_rows = tree.segment(segment).depth + tree.segment(segment).rows();
+  return part;
+}
+
+}  // namespace detail
+
+/// Splits what lies below `segment` into parts of consecutive children with at most `row_budget` rows each, the prefix
+/// not counted. A child that is larger than the budget with all that is below it is a part by itself. Throws Error if
+/// the segment does not exist or the budget is not positive.
+inline std::vector<SubtreePart> split_by_subtrees(const PrefixTree& tree, Index segment, Index row_budget) {
+  if (segment < 0 || segment >= tree.segment_count() || row_budget < 1) {
+    throw Error("[split_by_subtrees] expected a segment in [0, " + std::to_string(tree.segment_count()) +
+                ") and a budget of at least 1 row, got segment " + std::to_string(segment) + " and " +
+                std::to_string(row_budget) + " rows");
+  }
+  std::vector<SubtreePart> parts;
+  Index begin = segment + 1;  // the part being filled: segments [begin, s), `rows` rows
+  Index rows = 0;
+  Index s = begin;
+  while (s < tree.segment_count() && tree.segment(s).parent >= segment) {
+    const Index child_rows = tree.segment(s).subtree_row_end - tree.segment(s).row_begin;
+    if (s > begin && rows + child_rows > row_budget) {
+      parts.push_back(detail::part_of_tree(tree, segment, begin, s));
+      begin = s;
+      rows = 0;
+    }
+    rows += child_rows;
+    const Index child = s++;
+    while (s < tree.segment_count() && tree.segment(s).parent >= child) ++s;
+  }
+  if (s > begin) parts.push_back(detail::part_of_tree(tree, segment, begin, s));
+  return parts;
+}
+
+}  // namespace caprl
