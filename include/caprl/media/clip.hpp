@@ -1,0 +1,21 @@
+#pragma once
+
+#include <vector>
+
+#include "caprl/media/image.hpp"
+
+namespace caprl {
+
+/// One frame of a video and the time at which it is shown, in seconds after the video's first frame.
+struct Frame {
+  Image image;
+  double seconds = 0;
+};
+
+/// What a policy sees of a video: the sampled frames in order of time, and how long the whole video is.
+struct Clip {
+  std::vector<Frame> frames;
+  double duration_seconds = 0;
+};
+
+}  // namespace caprl
