@@ -1,0 +1,94 @@
+#pragma once
+
+#include <cstdio>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "caprl/io/atomic_file.hpp"
+
+namespace caprl {
+
+namespace detail {
+
+/// Waits until every file and directory below `directory` is on the disk.
+inline void sync_tree(const std::filesystem::path& directory) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+    if (entry.is_symlink()) continue;
+    if (entry.is_directory()) {
+      sync_directory(entry.path());
+    } else if (entry.is_regular_file()) {
+      const auto file = FileDescriptor::open("sync file", entry.path(), O_RDONLY);
+      if (::fsync(file.number()) != 0) throw_system_error("sync file", entry.path(), errno, save_remedy);
+    }
+  }
+  sync_directory(directory);
+}
+
+}  // namespace detail
+
+/// A directory that appears whole or not at all.
+///
+/// The user fills `path()`, a hidden directory beside the target; `commit` waits until all of it is on the disk and
+/// renames it once. A target that exists is exchanged for the new one in one step where the file system can
+/// (`renameat2`), else by two renames, and then removed. Without `commit` the target stays as it was, and the hidden
+/// directory is removed by the destructor.
+class AtomicDirectory {
+ public:
+  explicit AtomicDirectory(std::filesystem::path target) : target_(without_slash(std::move(target))) {
+    detail::require_name("write directory", target_);
+    partial_ = detail::partial_path(target_);
+    std::error_code error;
+    if (!std::filesystem::create_directory(partial_, error)) {
+      detail::throw_system_error("write directory", target_, error.value(), detail::save_remedy);
+    }
+  }
+  AtomicDirectory(const AtomicDirectory&) = delete;
+  AtomicDirectory& operator=(const AtomicDirectory&) = delete;
+  ~AtomicDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(partial_, ignored);  // after an exchange: what the target was before
+  }
+
+  /// Where to write, until `commit`.
+  const std::filesystem::path& path() const { return partial_; }
+
+  void commit() {
+    detail::sync_tree(partial_);
+    std::error_code error;
+    if (std::filesystem::exists(target_, error)) {
+      replace();
+    } else if (::rename(partial_.c_str(), target_.c_str()) != 0) {
+      fail(errno);
+    }
+    detail::sync_directory(detail::directory_of(target_));
+  }
+
+ private:
+  static std::filesystem::path without_slash(std::filesystem::path path) {
+    return path.has_filename() || !path.has_parent_path() ? path : path.parent_path();
+  }
+
+  void replace() const {
+    if (::renameat2(AT_FDCWD, partial_.c_str(), AT_FDCWD, target_.c_str(), RENAME_EXCHANGE) == 0) return;
+    if (errno != EINVAL && errno != ENOSYS) fail(errno);
+    const auto replaced = detail::partial_path(target_);
+    if (::rename(target_.c_str(), replaced.c_str()) != 0) fail(errno);
+    if (::rename(partial_.c_str(), target_.c_str()) != 0) {
+      const int error = errno;
+      if (::rename(replaced.c_str(), target_.c_str()) != 0) fail(errno);
+      fail(error);
+    }
+    std::error_code ignored;
+    std::filesystem::remove_all(replaced, ignored);
+  }
+
+  [[noreturn]] void fail(int error) const {
+    detail::throw_system_error("write directory", target_, error, detail::save_remedy);
+  }
+
+  std::filesystem::path target_;
+  std::filesystem::path partial_;
+};
+
+}  // namespace caprl

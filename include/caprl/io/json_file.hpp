@@ -1,0 +1,97 @@
+#pragma once
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "caprl/core/error.hpp"
+#include "caprl/io/mapped_file.hpp"
+
+namespace caprl {
+
+using Json = nlohmann::json;
+
+namespace detail {
+
+/// "12:5", line and column from 1, of a byte offset.
+inline std::string line_and_column(std::string_view text, std::size_t offset) {
+  offset = std::min(offset, text.size());
+  std::size_t line = 1, line_start = 0;
+  for (std::size_t i = 0; i < offset; ++i) {
+    if (text[i] == '\n') {
+      ++line;
+      line_start = i + 1;
+    }
+  }
+  return std::to_string(line) + ":" + std::to_string(offset - line_start + 1);
+}
+
+/// The part of nlohmann's message that speaks about the text: after "parse error at line 1, column 2: ".
+inline std::string parse_problem(const std::string& message) {
+  const auto mark = message.find("column ");
+  const auto colon = message.find(": ", mark == std::string::npos ? 0 : mark);
+  return colon == std::string::npos ? message : message.substr(colon + 2);
+}
+
+/// Remembers the keys of every open object, and so finds keys that occur twice, of which parsers keep but one.
+class DuplicateKeys {
+ public:
+  bool operator()(int, Json::parse_event_t event, Json& parsed) {
+    if (event == Json::parse_event_t::object_start) open_.emplace_back();
+    if (event == Json::parse_event_t::object_end && !open_.empty()) open_.pop_back();
+    if (event == Json::parse_event_t::key && !open_.empty()) {
+      const auto& key = parsed.get_ref<const std::string&>();
+      if (!open_.back().insert(key).second && duplicate_.empty()) duplicate_ = "\"" + key + "\"";
+    }
+    return true;
+  }
+  const std::string& duplicate() const { return duplicate_; }
+
+ private:
+  std::vector<std::set<std::string>> open_;
+  std::string duplicate_;
+};
+
+}  // namespace detail
+
+/// What a message calls a value's type: "string", "number", "list", "object", "true or false", "null".
+inline std::string json_type(const Json& value) {
+  if (value.is_number_float()) return "fractional number";
+  if (value.is_number()) return "integer";
+  if (value.is_string()) return "string";
+  if (value.is_array()) return "list";
+  if (value.is_boolean()) return "true or false";
+  return value.is_object() ? "object" : "null";
+}
+
+/// Parses one JSON value. Throws Error with `where` followed by the line and column within `text`; an object with a key
+/// that occurs twice is an error too.
+inline Json parse_json(std::string_view text, const std::string& where) {
+  detail::DuplicateKeys keys;
+  Json value;
+  try {
+    value = Json::parse(
+        text, [&keys](int depth, Json::parse_event_t event, Json& parsed) { return keys(depth, event, parsed); });
+  } catch (const Json::parse_error& error) {
+    throw Error("[json] " + detail::parse_problem(error.what()),
+                where + ":" + detail::line_and_column(text, error.byte == 0 ? 0 : error.byte - 1));
+  } catch (const Json::exception& error) {  // a number too large for a double
+    throw Error(std::string("[json] ") + error.what(), where);
+  }
+  if (!keys.duplicate().empty()) {
+    throw Error("[json] expected each key of an object once, got " + keys.duplicate() + " twice", where);
+  }
+  return value;
+}
+
+/// Reads a JSON file. Throws Error with the file, line and column.
+inline Json load_json(const std::filesystem::path& path) {
+  const MappedFile file(path);
+  return parse_json({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()}, path.string());
+}
+
+}  // namespace caprl

@@ -1,0 +1,179 @@
+#pragma once
+
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "caprl/io/mapped_file.hpp"
+#include "caprl/io/safetensors_header.hpp"
+#include "caprl/tensor/tensor.hpp"
+
+namespace caprl {
+
+/// Whether numbers that are read may be NaN or infinite.
+enum class Finite { required, any };
+
+namespace detail {
+
+template <class T>
+inline constexpr bool is_float_type = std::is_floating_point_v<T> || std::is_same_v<T, bf16>;
+
+/// True if elements of `type` may be read as T: floating types into one another, integers into themselves.
+template <class T>
+constexpr bool converts_to(StoredType type) {
+  if constexpr (is_float_type<T>) {
+    return type == StoredType::F32 || type == StoredType::F16 || type == StoredType::BF16 || type == StoredType::F64;
+  } else {
+    return type == stored_type_of<T>() || (std::is_same_v<T, std::int64_t> && type == StoredType::I32) ||
+           (std::is_same_v<T, std::uint8_t> && type == StoredType::BOOL);
+  }
+}
+
+/// Copies `count` elements of type Source from bytes of any alignment.
+template <class Source, class T, class Convert>
+void copy_elements(std::span<const std::byte> bytes, T* target, const Convert& convert) {
+  const std::size_t count = bytes.size() / sizeof(Source);
+  for (std::size_t i = 0; i < count; ++i) {
+    Source element;
+    std::memcpy(&element, bytes.data() + i * sizeof(Source), sizeof(Source));
+    target[i] = convert(element);
+  }
+}
+
+template <class T>
+void copy_stored(StoredType type, std::span<const std::byte> bytes, T* target) {
+  if (type == stored_type_of<T>() || (type == StoredType::BOOL && sizeof(T) == 1)) {
+    if (!bytes.empty()) std::memcpy(target, bytes.data(), bytes.size());
+  } else if constexpr (is_float_type<T>) {
+    // A double goes to bf16 by way of float, as everywhere in the library.
+    const auto from_float = [](float value) { return static_cast<T>(value); };
+    if (type == StoredType::F32) copy_elements<float>(bytes, target, from_float);
+    if (type == StoredType::F16) {
+      copy_elements<std::uint16_t>(bytes, target, [&](std::uint16_t half) { return from_float(half_to_float(half)); });
+    }
+    if (type == StoredType::BF16) {
+      copy_elements<bf16>(bytes, target, [&](bf16 value) { return from_float(static_cast<float>(value)); });
+    }
+    if (type == StoredType::F64) {
+      copy_elements<double>(bytes, target, [&](double value) { return from_float(static_cast<float>(value)); });
+    }
+  } else if constexpr (std::is_same_v<T, std::int64_t>) {
+    copy_elements<std::int32_t>(bytes, target, [](std::int32_t value) { return std::int64_t{value}; });
+  }
+}
+
+}  // namespace detail
+
+/// A safetensors file, memory-mapped. Its header is checked when it is opened; tensors are copied out on request into
+/// aligned storage, so that results do not depend on where the file put them.
+class SafetensorsFile {
+ public:
+  /// Throws Error naming the file for anything that the format does not allow.
+  explicit SafetensorsFile(std::filesystem::path path)
+      : path_(std::move(path)), file_(path_), header_(parse_safetensors_header(file_.bytes(), path_.string())) {}
+
+  const std::filesystem::path& path() const { return path_; }
+  const std::map<std::string, StoredTensor>& tensors() const { return header_.tensors; }
+  const std::map<std::string, std::string>& metadata() const { return header_.metadata; }
+  bool contains(const std::string& name) const { return header_.tensors.count(name) != 0; }
+
+  const StoredTensor& info(const std::string& name) const {
+    const auto found = header_.tensors.find(name);
+    if (found == header_.tensors.end()) throw Error("[safetensors] no tensor named " + name, path_.string());
+    return found->second;
+  }
+
+  /// The tensor's bytes as they are stored, of any alignment.
+  std::span<const std::byte> bytes(const std::string& name) const {
+    const StoredTensor& tensor = info(name);
+    return file_.bytes().subspan(static_cast<std::size_t>(header_.data_begin + tensor.begin),
+                                 static_cast<std::size_t>(tensor.end - tensor.begin));
+  }
+
+  /// A copy, converted to T: F32, F16, BF16 and F64 to float, double or bf16; integers to the same type (I32 also to
+  /// int64, BOOL to uint8). Throws Error for another type, or a number that is not finite unless that is allowed.
+  template <class T>
+  Tensor<T> read(const std::string& name, Finite finite = Finite::required) const {
+    const StoredTensor& stored = info(name);
+    if (!detail::converts_to<T>(stored.type)) {
+      throw Error("[safetensors] expected " + std::string(name_of(stored_type_of<T>())) + " for tensor " + name +
+                      ", got " + std::string(name_of(stored.type)),
+                  path_.string());
+    }
+    Tensor<T> tensor(stored.shape);
+    detail::copy_stored(stored.type, bytes(name), tensor.data());
+    if constexpr (detail::is_float_type<T>) {
+      if (finite == Finite::required) require_finite(name, tensor);
+    }
+    return tensor;
+  }
+
+  /// The same, and the shape must be `expected`.
+  template <class T>
+  Tensor<T> read(const std::string& name, const Shape& expected, Finite finite = Finite::required) const {
+    if (info(name).shape != expected) {
+      throw Error("[safetensors] expected shape " + to_string(expected) + " for tensor " + name + ", got " +
+                      to_string(info(name).shape),
+                  path_.string(), "the file does not fit the model's config.json");
+    }
+    return read<T>(name, finite);
+  }
+
+ private:
+  template <class T>
+  void require_finite(const std::string& name, const Tensor<T>& tensor) const {
+    bool finite = true;
+    for (const T value : tensor.span()) finite = finite && std::isfinite(static_cast<float>(value));
+    if (finite) return;
+    Index at = 0;
+    while (std::isfinite(static_cast<float>(tensor.data()[at]))) ++at;
+    throw Error("[safetensors] expected finite numbers in tensor " + name + ", got " +
+                    std::to_string(static_cast<float>(tensor.data()[at])) + " at element " + std::to_string(at),
+                path_.string(), "the weights are damaged or come from a run that diverged");
+  }
+
+  std::filesystem::path path_;
+  MappedFile file_;
+  SafetensorsHeader header_;
+};
+
+/// How a file's tensors differ from those that are wanted.
+struct TensorNameDifference {
+  std::vector<std::string> missing;  ///< wanted, not in the file
+  std::vector<std::string> extra;    ///< in the file, not wanted
+};
+
+inline TensorNameDifference compare_names(const SafetensorsFile& file, const std::vector<std::string>& wanted) {
+  TensorNameDifference difference;
+  std::map<std::string, bool> is_wanted;
+  for (const std::string& name : wanted) {
+    is_wanted[name] = true;
+    if (!file.contains(name)) difference.missing.push_back(name);
+  }
+  for (const auto& [name, tensor] : file.tensors()) {
+    if (is_wanted.count(name) == 0) difference.extra.push_back(name);
+  }
+  return difference;
+}
+
+/// Throws Error with the lists unless the file holds exactly the wanted tensors.
+inline void require_names(const SafetensorsFile& file, const std::vector<std::string>& wanted) {
+  const TensorNameDifference difference = compare_names(file, wanted);
+  if (difference.missing.empty() && difference.extra.empty()) return;
+  const auto listed = [](const std::vector<std::string>& names) {
+    std::string text = std::to_string(names.size());
+    for (std::size_t i = 0; i < names.size() && i < 5; ++i) text += (i == 0 ? " (" : ", ") + names[i];
+    if (names.size() > 5) text += ", ...";
+    return names.empty() ? text : text + ")";
+  };
+  throw Error("[safetensors] expected the model's tensors, got a file with missing: " + listed(difference.missing) +
+                  "; extra: " + listed(difference.extra),
+              file.path().string(), "the file does not fit the model's config.json");
+}
+
+}  // namespace caprl

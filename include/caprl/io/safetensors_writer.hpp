@@ -1,0 +1,94 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "caprl/io/atomic_file.hpp"
+#include "caprl/io/stored_type.hpp"
+#include "caprl/tensor/tensor.hpp"
+
+namespace caprl {
+
+/// A tensor to be written. Keeps its elements alive.
+struct NamedTensor {
+  std::string name;
+  StoredType type = StoredType::F32;
+  Shape shape;
+  std::span<const std::byte> bytes;
+  std::shared_ptr<const void> owner;
+};
+
+template <class T>
+NamedTensor named_tensor(std::string name, const Tensor<T>& tensor) {
+  auto owner = std::make_shared<Tensor<T>>(tensor);
+  return {std::move(name), stored_type_of<T>(), tensor.shape(), std::as_bytes(owner->span()), owner};
+}
+
+/// The tensor rounded to bf16.
+inline NamedTensor named_tensor_bf16(std::string name, const Tensor<float>& tensor) {
+  Tensor<bf16> rounded(tensor.shape());
+  std::transform(tensor.data(), tensor.data() + tensor.elements(), rounded.data(), [](float x) { return bf16(x); });
+  return named_tensor(std::move(name), rounded);
+}
+
+namespace detail {
+
+/// Eight bytes of length and the JSON header, padded with blanks to a multiple of 8.
+inline std::string safetensors_header_bytes(const std::vector<NamedTensor>& tensors,
+                                            const std::map<std::string, std::string>& metadata) {
+  nlohmann::ordered_json header = nlohmann::ordered_json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  std::uint64_t offset = 0;
+  for (const NamedTensor& tensor : tensors) {
+    nlohmann::ordered_json shape = nlohmann::ordered_json::array();
+    for (int axis = 0; axis < tensor.shape.rank(); ++axis) shape.push_back(tensor.shape[axis]);
+    header[tensor.name] = {{"dtype", name_of(tensor.type)},
+                           {"shape", std::move(shape)},
+                           {"data_offsets", {offset, offset + tensor.bytes.size()}}};
+    offset += tensor.bytes.size();
+  }
+  std::string text = header.dump();
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  const std::uint64_t length = text.size();
+  return std::string(reinterpret_cast<const char*>(&length), sizeof length) + text;
+}
+
+inline void require_distinct_names(const std::vector<NamedTensor>& sorted, const std::filesystem::path& path) {
+  std::vector<std::string> names;
+  for (const NamedTensor& tensor : sorted) names.push_back(tensor.name);
+  std::sort(names.begin(), names.end());
+  const auto twice = std::adjacent_find(names.begin(), names.end());
+  if (twice != names.end()) {
+    throw Error("[write safetensors] expected different names, got " + *twice + " twice", path.string());
+  }
+  if (std::binary_search(names.begin(), names.end(), "__metadata__")) {
+    throw Error("[write safetensors] a tensor may not be named __metadata__", path.string());
+  }
+}
+
+}  // namespace detail
+
+/// Writes a safetensors file in one step (see `AtomicFile`). The order is that of the reference implementation: wider
+/// element types first, then by name; so the same tensors give the same bytes, whatever order they come in.
+inline void write_safetensors(const std::filesystem::path& path, std::vector<NamedTensor> tensors,
+                              const std::map<std::string, std::string>& metadata = {}) {
+  std::sort(tensors.begin(), tensors.end(), [](const NamedTensor& a, const NamedTensor& b) {
+    const Index a_bytes = bytes_of(a.type), b_bytes = bytes_of(b.type);
+    return a_bytes != b_bytes ? a_bytes > b_bytes : a.name < b.name;
+  });
+  detail::require_distinct_names(tensors, path);
+  AtomicFile file(path);
+  file.write(detail::safetensors_header_bytes(tensors, metadata));
+  for (const NamedTensor& tensor : tensors) file.write(tensor.bytes);
+  file.commit();
+}
+
+}  // namespace caprl
