@@ -35,6 +35,7 @@ struct CaptionItem {
   std::string caption;              ///< the supervised target, or empty
   std::string source;               ///< the data set's own name for the kind of item
   double duration_seconds = 0;      ///< of a video, once it is known; 0 otherwise
+  std::string extra;                ///< the line's other fields as the text of a JSON object, if they were asked for
 };
 
 /// A caption as judges see it.
