@@ -50,8 +50,8 @@ class JsonlWriter {
         file_(detail::FileDescriptor::open("append to file", path_, O_WRONLY | O_CREAT | O_APPEND)) {}
 
   /// `json` is one JSON value without line breaks.
-  void write(std::string_view json) {
-    require(json.find('\n') == std::string_view::npos, "[JsonlWriter::write] expected one line, got a line break");
+  void write_line(std::string_view json) {
+    require(json.find('\n') == std::string_view::npos, "[JsonlWriter::write_line] expected one line, got a line break");
     struct stat before {};
     if (::fstat(file_.number(), &before) != 0) detail::throw_system_error("append to file", path_, errno);
     const std::string line = std::string(json) + "\n";
@@ -62,7 +62,6 @@ class JsonlWriter {
                                restored ? "free space and run again; the lines before are unchanged"
                                         : "free space; the last line of the file may be incomplete");
   }
-  void write(const Json& json) { write(std::string_view(json.dump())); }
 
   /// Waits until what was written is on the disk.
   void sync() {
