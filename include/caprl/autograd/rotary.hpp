@@ -1,0 +1,23 @@
+#pragma once
+
+#include "caprl/autograd/var.hpp"
+#include "caprl/tensor/cpu/launch.hpp"
+#include "caprl/tensor/kernels/rotary.hpp"
+
+namespace caprl {
+
+/// Turns the first `columns` columns of x [T, ...] (whole heads) in place by the angles `cosine` and `sine` [T, D / 2],
+/// and x's gradient back in place. For a value that nothing else has read, such as a product of queries, keys and
+/// values.
+template <class T, class Device>
+void rotary_in_place(const Var<T, Device>& x, Index columns, const Tensor<float, Device>& cosine,
+                     const Tensor<float, Device>& sine) {
+  const auto turn = [=](Turn direction, const Tensor<T, Device>& tensor) {
+    const Rows<T> heads = tensor.rows().columns_between(0, columns);
+    rotary(Device{}, direction, cosine.rows(), sine.rows(), heads, heads);
+  };
+  turn(Turn::forward, x.value());
+  if (needs_backward(x)) Tape::record([=] { turn(Turn::backward, x.gradient()); });
+}
+
+}  // namespace caprl

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "caprl/autograd/attention.hpp"
+#include "caprl/autograd/embedding.hpp"
+#include "caprl/model/transformer_block.hpp"
+
+namespace caprl {
+
+/// A language model's configuration, in the terms of Hugging Face's config.json.
+struct DecoderSettings {
+  BlockSettings block;
+  Index layers = 0;
+  Index vocabulary_size = 0;
+  Index maximum_positions = 0;
+  double rope_theta = 10000;
+  bool tied_embeddings = true;  ///< the output head is the embedding table
+};
+
+/// A causal language model of the Llama family, without a batch dimension: rows of tokens, laid out by a prefix tree.
+template <class T, class Device = Cpu>
+struct Decoder {
+  DecoderSettings settings;
+  Parameter<T, Device> embedding;  ///< [V, C]
+  std::vector<TransformerBlock<T, Device>> blocks;
+  Parameter<T, Device> final_norm;  ///< [C]
+  Parameter<T, Device> head;        ///< [V, C]; the embedding itself if tied
+
+  explicit Decoder(const DecoderSettings& sizes)
+      : settings(sizes),
+        embedding({sizes.vocabulary_size, sizes.block.hidden_size}),
+        final_norm({sizes.block.hidden_size}),
+        head(sizes.tied_embeddings ? embedding
+                                   : Parameter<T, Device>({sizes.vocabulary_size, sizes.block.hidden_size})) {
+    for (Index layer = 0; layer < sizes.layers; ++layer) blocks.emplace_back(sizes.block);
+  }
+
+  RotarySettings rotary() const {
+    return {.head_size = settings.block.head_size, .theta = settings.rope_theta, .axis_of_pair = {}};
+  }
+
+  /// Input rows [rows, C] to the rows that the head reads [rows, C]. `attend(layer, qkv)` is how rows see each other.
+  template <class Attend>
+  Var<T, Device> operator()(Var<T, Device> x, const RotaryTable<Device>& angles, const Attend& attend) const {
+    for (std::size_t layer = 0; layer < blocks.size(); ++layer) {
+      x = blocks[layer](x, &angles, [&](const Var<T, Device>& qkv) { return attend(static_cast<Index>(layer), qkv); });
+    }
+    return rms_norm(x, final_norm, settings.block.norm_epsilon);
+  }
+
+  /// All rows of a tree at once.
+  Var<T, Device> operator()(const Var<T, Device>& x, const PrefixTree& tree) const {
+    const auto angles = make_rotary_table(rotary(), tree.depths(), tree.rows());
+    return (*this)(x, angles, [&](Index layer, const Var<T, Device>& qkv) {
+      return tree_attention(qkv, tree, blocks[static_cast<std::size_t>(layer)].attention_options());
+    });
+  }
+
+  /// Names as Hugging Face's Llama has them.
+  template <class Visit>
+  void visit(const std::string& prefix, const Visit& visit) const {
+    visit(whole_block(prefix + "model.embed_tokens.weight", embedding));
+    for (std::size_t layer = 0; layer < blocks.size(); ++layer) {
+      blocks[layer].visit(prefix + "model.layers." + std::to_string(layer) + ".", visit);
+    }
+    visit(whole_block(prefix + "model.norm.weight", final_norm));
+    if (!settings.tied_embeddings) visit(whole_block(prefix + "lm_head.weight", head));
+  }
+};
+
+}  // namespace caprl

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <cmath>
+#include <string>
+#include <utility>
+
+#include "caprl/autograd/activation.hpp"
+#include "caprl/autograd/linear.hpp"
+#include "caprl/autograd/norm.hpp"
+#include "caprl/autograd/rotary.hpp"
+#include "caprl/nn/module.hpp"
+#include "caprl/nn/rotary_table.hpp"
+#include "caprl/tensor/tree_attention_options.hpp"
+
+namespace caprl {
+
+/// The sizes of a transformer block, in the terms of Hugging Face's config.json.
+struct BlockSettings {
+  Index hidden_size = 0;
+  Index intermediate_size = 0;
+  Index attention_heads = 0;
+  Index key_value_heads = 0;
+  Index head_size = 0;
+  double norm_epsilon = 1e-6;
+
+  Index query_columns() const { return attention_heads * head_size; }
+  Index key_columns() const { return key_value_heads * head_size; }
+};
+
+/// A pre-norm block of Llama's form: x + o(attend(rotary(qkv(norm(x))))), then x + down(silu(gate) * up) of its norm.
+/// Query, key and value are one product, and so are gate and up; weight files see them apart.
+template <class T, class Device = Cpu>
+struct TransformerBlock {
+  BlockSettings settings;
+  Parameter<T, Device> attention_norm;   ///< [C]
+  Parameter<T, Device> query_key_value;  ///< [(Hq + 2 Hk) D, C]
+  Parameter<T, Device> output;           ///< [C, Hq D]
+  Parameter<T, Device> mlp_norm;         ///< [C]
+  Parameter<T, Device> gate_up;          ///< [2 I, C]
+  Parameter<T, Device> down;             ///< [C, I]
+
+  explicit TransformerBlock(const BlockSettings& sizes)
+      : settings(sizes),
+        attention_norm({sizes.hidden_size}),
+        query_key_value({sizes.query_columns() + 2 * sizes.key_columns(), sizes.hidden_size}),
+        output({sizes.hidden_size, sizes.query_columns()}),
+        mlp_norm({sizes.hidden_size}),
+        gate_up({2 * sizes.intermediate_size, sizes.hidden_size}),
+        down({sizes.hidden_size, sizes.intermediate_size}) {}
+
+  TreeAttentionOptions attention_options() const {
+    return {.query_heads = settings.attention_heads,
+            .key_heads = settings.key_value_heads,
+            .head_size = settings.head_size,
+            .scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(settings.head_size)))};
+  }
+
+  /// x [rows, C] to [rows, C]. `attend(qkv)` turns queries, keys and values [rows, (Hq + 2 Hk) D] into [rows, Hq D]:
+  /// over a tree, or against a cache. Without a rotary table (null) the block has no positions of its own.
+  template <class Attend>
+  Var<T, Device> operator()(const Var<T, Device>& x, const RotaryTable<Device>* angles, const Attend& attend) const {
+    const auto qkv = linear(rms_norm(x, attention_norm, settings.norm_epsilon), query_key_value);
+    if (angles != nullptr) {
+      rotary_in_place(qkv, settings.query_columns() + settings.key_columns(), angles->cosine, angles->sine);
+    }
+    const auto attended = linear_residual(attend(qkv), output, x);
+    const auto gates = linear(rms_norm(attended, mlp_norm, settings.norm_epsilon), gate_up);
+    return linear_residual(swiglu(gates), down, attended);
+  }
+
+  template <class Visit>
+  void visit(const std::string& prefix, const Visit& visit) const {
+    const Index q = settings.query_columns();
+    const Index k = settings.key_columns();
+    const Index wide = settings.intermediate_size;
+    using Block = NamedBlock<T, Device>;
+    visit(whole_block(prefix + "input_layernorm.weight", attention_norm));
+    visit(Block{prefix + "self_attn.q_proj.weight", query_key_value, 0, q});
+    visit(Block{prefix + "self_attn.k_proj.weight", query_key_value, q, q + k});
+    visit(Block{prefix + "self_attn.v_proj.weight", query_key_value, q + k, q + 2 * k});
+    visit(whole_block(prefix + "self_attn.o_proj.weight", output));
+    visit(whole_block(prefix + "post_attention_layernorm.weight", mlp_norm));
+    visit(Block{prefix + "mlp.gate_proj.weight", gate_up, 0, wide});
+    visit(Block{prefix + "mlp.up_proj.weight", gate_up, wide, 2 * wide});
+    visit(whole_block(prefix + "mlp.down_proj.weight", down));
+  }
+};
+
+/// True for the tensors of a block that add to the residual stream.
+inline bool ends_residual_branch(const std::string& name) {
+  return name.ends_with("o_proj.weight") || name.ends_with("down_proj.weight");
+}
+
+}  // namespace caprl

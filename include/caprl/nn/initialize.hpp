@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <string_view>
+
+#include "caprl/core/random.hpp"
+#include "caprl/core/threads.hpp"
+#include "caprl/nn/module.hpp"
+
+namespace caprl {
+
+namespace detail {
+
+/// FNV-1a, so that a tensor's draws depend on its name and not on the tensors before it.
+inline std::uint32_t name_hash(std::string_view name) {
+  std::uint32_t hash = 2166136261u;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
+  return hash;
+}
+
+}  // namespace detail
+
+/// Fills a block with normal numbers of the given standard deviation, keyed by seed and name.
+template <class T>
+void fill_normal(const NamedBlock<T>& block, double deviation, std::uint64_t seed) {
+  const Tensor<T> values = block.of(block.parameter.value());
+  RandomStream stream({.seed = seed, .purpose = Purpose::initial_weights, .item = detail::name_hash(block.name)});
+  for (T& value : values.span()) value = static_cast<T>(deviation * stream.normal());
+}
+
+/// Fresh weights for a module: vectors (norm gains) 1, tables and matrices normal with deviation 0.02, except that the
+/// matrices named in `is_branch_end` (which add to the residual stream) are scaled down by 1 / sqrt(2 layers), as in
+/// GPT-2. Matrices of other widths than 768 use sqrt(1 / (3 in)), which is about 0.02 there.
+template <class T, class Module, class IsBranchEnd>
+void initialize(const Module& module, Index layers, std::uint64_t seed, const IsBranchEnd& is_branch_end) {
+  for (const auto& block : named_blocks<T>(module)) {
+    const Tensor<T> values = block.of(block.parameter.value());
+    if (values.shape().rank() == 1) {
+      const bool is_bias = block.name.ends_with("bias");
+      std::fill_n(values.data(), values.elements(), is_bias ? T{0} : T{1});
+      continue;
+    }
+    double deviation = std::sqrt(1.0 / (3.0 * static_cast<double>(values.shape().columns())));
+    if (is_branch_end(block.name)) deviation /= std::sqrt(2.0 * static_cast<double>(layers));
+    fill_normal(block, deviation, seed);
+  }
+}
+
+}  // namespace caprl

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "caprl/autograd/var.hpp"
+
+namespace caprl {
+
+/// A tensor as a weight file names it: rows [row_begin, row_end) of a parameter. Fused parameters (query, key, value;
+/// gate, up) hold several.
+///
+/// A module is a plain aggregate of parameters and other modules with a member
+///     template <class Visit> void visit(const std::string& prefix, const Visit& visit) const;
+/// that calls visit(NamedBlock) for each tensor of its weight file, in a fixed order.
+template <class T, class Device = Cpu>
+struct NamedBlock {
+  std::string name;
+  Parameter<T, Device> parameter;
+  Index row_begin = 0;
+  Index row_end = 0;
+
+  /// The block's elements in a tensor that is shaped as the parameter (its value, gradient or optimizer state).
+  template <class U>
+  Tensor<U, Device> of(const Tensor<U, Device>& whole) const {
+    return whole.slice(row_begin, row_end);
+  }
+};
+
+template <class T, class Device>
+NamedBlock<T, Device> whole_block(std::string name, const Parameter<T, Device>& parameter) {
+  return {std::move(name), parameter, 0, parameter.shape()[0]};
+}
+
+/// All tensors of a module, in the order of `visit`.
+template <class T, class Device = Cpu, class Module>
+std::vector<NamedBlock<T, Device>> named_blocks(const Module& module, const std::string& prefix = "") {
+  std::vector<NamedBlock<T, Device>> blocks;
+  module.visit(prefix, [&](NamedBlock<T, Device> block) { blocks.push_back(std::move(block)); });
+  return blocks;
+}
+
+/// The distinct parameters of a module; tied weights count once.
+template <class T, class Device = Cpu, class Module>
+std::vector<Parameter<T, Device>> parameters_of(const Module& module) {
+  std::vector<Parameter<T, Device>> parameters;
+  module.visit("", [&](const NamedBlock<T, Device>& block) {
+    if (std::ranges::find(parameters, block.parameter) == parameters.end()) parameters.push_back(block.parameter);
+  });
+  return parameters;
+}
+
+}  // namespace caprl

@@ -1,0 +1,163 @@
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <functional>
+#include <vector>
+
+#include "caprl/autograd/add.hpp"
+#include "caprl/autograd/attention.hpp"
+#include "caprl/autograd/convolution.hpp"
+#include "caprl/autograd/embedding.hpp"
+#include "caprl/autograd/log_probability.hpp"
+#include "caprl/model/decoder.hpp"
+#include "caprl/model/vision_tower.hpp"
+#include "caprl/nn/initialize.hpp"
+
+using namespace caprl;
+
+namespace {
+
+Tensor<double> random_tensor(const Shape& shape, std::uint32_t item) {
+  Tensor<double> tensor(shape);
+  RandomStream stream({.seed = 11, .item = item});
+  for (double& value : tensor.span()) value = stream.normal();
+  return tensor;
+}
+
+double inner(const Tensor<double>& a, const Tensor<double>& b) {
+  double sum = 0;
+  for (Index i = 0; i < a.elements(); ++i) sum += a.data()[i] * b.data()[i];
+  return sum;
+}
+
+/// The norm of the difference between a gradient and central differences of sum(output * weights), over the norm.
+double difference(const Tensor<double>& values, const Tensor<double>& gradient,
+                  const std::function<Var<double>()>& compute, const Tensor<double>& weights) {
+  const double step = 1e-5;
+  double error = 0;
+  double norm = 0;
+  const Index stride = std::max<Index>(1, values.elements() / 60);
+  for (Index i = 0; i < values.elements(); i += stride) {
+    const double kept = values.data()[i];
+    const auto at = [&](double shift) {
+      values.data()[i] = kept + shift;
+      return inner(compute().value(), weights);
+    };
+    // Richardson's extrapolation of central differences: the error is of the fourth order.
+    const double wide = (at(20 * step) - at(-20 * step)) / (40 * step);
+    const double narrow = (at(10 * step) - at(-10 * step)) / (20 * step);
+    const double numeric = (4 * narrow - wide) / 3;
+    values.data()[i] = kept;
+    error += (numeric - gradient.data()[i]) * (numeric - gradient.data()[i]);
+    norm += numeric * numeric;
+  }
+  return std::sqrt(error / std::max(norm, 1e-30));
+}
+
+/// Checks the gradients of every input and parameter of `compute`.
+void check_gradients(const std::vector<Var<double>>& inputs, const std::vector<Parameter<double>>& parameters,
+                     const std::function<Var<double>()>& compute) {
+  Tape tape;
+  const Var<double> output = compute();
+  const Tensor<double> weights = random_tensor(output.shape(), 99);
+  output.seed_gradient(weights.clone());
+  tape.backward();
+  const NoGradient silent;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    CAPTURE(i);
+    CHECK(difference(inputs[i].value(), inputs[i].gradient(), compute, weights) < 1e-9);
+  }
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    CAPTURE(i);
+    CHECK(difference(parameters[i].value(), parameters[i].gradient(), compute, weights) < 1e-9);
+  }
+}
+
+Parameter<double> random_parameter(const Shape& shape, std::uint32_t item) {
+  Parameter<double> parameter(shape);
+  const Tensor<double> values = random_tensor(shape, item);
+  std::copy_n(values.data(), values.elements(), parameter.value().data());
+  return parameter;
+}
+
+const PrefixTree small_tree =
+    PrefixTree::from_segments(std::vector<Index>{-1, 0, 0, 2, -1}, std::vector<Index>{3, 2, 4, 1, 2});
+
+}  // namespace
+
+TEST_CASE("gradients of linear, with bias and with a residual") {
+  const Var<double> x(random_tensor({5, 7}, 1), true);
+  const Var<double> residual(random_tensor({5, 4}, 2), true);
+  const auto weight = random_parameter({4, 7}, 3);
+  const auto bias = random_parameter({4}, 4);
+  check_gradients({x}, {weight}, [&] { return linear(x, weight); });
+  const Var<double> y(random_tensor({5, 7}, 5), true);
+  const auto fresh = random_parameter({4, 7}, 6);
+  check_gradients({y}, {fresh, bias}, [&] { return linear(y, fresh, bias); });
+  const Var<double> z(random_tensor({5, 7}, 7), true);
+  const auto third = random_parameter({4, 7}, 8);
+  check_gradients({z, residual}, {third}, [&] { return linear_residual(z, third, residual); });
+}
+
+TEST_CASE("gradients of norm, activations and sums") {
+  const Var<double> x(random_tensor({5, 36}, 1), true);
+  const auto gain = random_parameter({36}, 2);
+  check_gradients({x}, {gain}, [&] { return rms_norm(x, gain, 1e-6); });
+  const Var<double> gates(random_tensor({5, 36}, 3), true);
+  check_gradients({gates}, {}, [&] { return swiglu(gates); });
+  const Var<double> plain(random_tensor({5, 36}, 4), true);
+  check_gradients({plain}, {}, [&] { return gelu(plain); });
+  const Var<double> a(random_tensor({3, 4}, 5), true);
+  const Var<double> b(random_tensor({3, 4}, 6), true);
+  check_gradients({a, b}, {}, [&] { return add(a, b); });
+}
+
+TEST_CASE("gradients of embedding rows from a table and from features") {
+  const auto table = random_parameter({6, 4}, 1);
+  const Var<double> features(random_tensor({3, 4}, 2), true);
+  check_gradients({features}, {table}, [&] { return embed(table, features, {5, 0, 7, 5, 6, 8, 6}); });
+  CHECK_THROWS_AS(embed(table, features, {9}), Error);
+}
+
+TEST_CASE("gradients of token log-probabilities where pairs share rows") {
+  const Var<double> hidden(random_tensor({4, 5}, 1), true);
+  const auto head = random_parameter({7, 5}, 2);
+  check_gradients({hidden}, {head}, [&] {
+    return token_log_probabilities(hidden, head, {{2, 6}, {0, 1}, {2, 3}, {3, 3}}, 1.25);
+  });
+}
+
+TEST_CASE("gradients of a convolution's patches") {
+  const Var<double> x(random_tensor({2 * 5 * 6, 3}, 1), true);
+  check_gradients({x}, {}, [&] { return unfold(x, {.height = 5, .width = 6}); });
+}
+
+TEST_CASE("gradients of attention over a tree, whole and with a given prefix") {
+  const TreeAttentionOptions options{.query_heads = 4, .key_heads = 2, .head_size = 4, .scale = 0.5f};
+  const Var<double> qkv(random_tensor({12, 32}, 1), true);
+  check_gradients({qkv}, {}, [&] { return tree_attention(qkv, small_tree, options); });
+  const Var<double> prefix(random_tensor({3, 16}, 2), true);
+  const Var<double> rest(random_tensor({9, 32}, 3), true);
+  check_gradients({prefix, rest}, {}, [&] { return tree_attention(rest, small_tree, options, &prefix); });
+}
+
+TEST_CASE("gradients of a whole decoder with tied embeddings") {
+  const BlockSettings block{
+      .hidden_size = 8, .intermediate_size = 12, .attention_heads = 2, .key_value_heads = 1, .head_size = 4};
+  const Decoder<double> decoder({.block = block, .layers = 2, .vocabulary_size = 9});
+  initialize<double>(decoder, 2, 5, ends_residual_branch);
+  check_gradients({}, parameters_of<double>(decoder), [&] {
+    const auto x = embed(decoder.embedding, Var<double>(), {1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3});
+    return linear(decoder(x, small_tree), decoder.head);
+  });
+}
+
+TEST_CASE("gradients of a whole vision tower") {
+  const BlockSettings block{
+      .hidden_size = 8, .intermediate_size = 12, .attention_heads = 2, .key_value_heads = 2, .head_size = 4};
+  const VisionTower<double> tower(
+      {.block = block, .layers = 1, .image_size = 12, .stem_channels = {4}, .output_size = 6});
+  initialize<double>(tower, 1, 5, ends_residual_branch);
+  const Var<double> pixels(random_tensor({2 * 144, 3}, 3), true);
+  check_gradients({pixels}, parameters_of<double>(tower), [&] { return tower(pixels); });
+}
