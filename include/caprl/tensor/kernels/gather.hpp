@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "caprl/core/host_device.hpp"
-#include "caprl/tensor/kernels/views.hpp"
 #include "caprl/tensor/kernels/pack.hpp"
+#include "caprl/tensor/kernels/views.hpp"
 #include "caprl/tensor/rows.hpp"
 
 /// Rows picked by number (embedding, log-probability rows) and gradients added back to where they were picked.
@@ -113,8 +113,8 @@ namespace detail {
 template <class Id>
 void require_ids(const char* operation, std::span<const Id> ids, Index rows, Index places) {
   if (static_cast<Index>(ids.size()) != rows) {
-    throw Error("[" + std::string(operation) + "] expected one id for each of " + std::to_string(rows) +
-                " rows, got " + std::to_string(ids.size()));
+    throw Error("[" + std::string(operation) + "] expected one id for each of " + std::to_string(rows) + " rows, got " +
+                std::to_string(ids.size()));
   }
   for (const Id id : ids) {
     if (id < 0 || static_cast<Index>(id) >= places) {
@@ -138,10 +138,10 @@ void gather_rows(Device device, ConstRows<T> table, const Ids& picked, Rows<T> y
 /// table[place] += the sum of each group's rows of x, in row order.
 template <class Device, class T, class G>
 void add_place_groups(Device device, const PlaceGroups& groups, Rows<T> x, Rows<G> table) {
-  launch_rows(device, static_cast<Index>(groups.places.size()),
-              AddGroups<std::remove_const_t<T>, G>{groups.places.data(), groups.starts.data(), groups.order.data(), x,
-                                                   table},
-              x.columns);
+  launch_rows(
+      device, static_cast<Index>(groups.places.size()),
+      AddGroups<std::remove_const_t<T>, G>{groups.places.data(), groups.starts.data(), groups.order.data(), x, table},
+      x.columns);
 }
 
 /// table[ids[r]] += x[r], summed in row order; throws on an id outside the table.

@@ -1,24 +1,13 @@
 #pragma once
 
 #include "caprl/core/host_device.hpp"
+#include "caprl/tensor/convolution.hpp"
 #include "caprl/tensor/kernels/views.hpp"
 #include "caprl/tensor/rows.hpp"
 
 /// The patches that a convolution looks at, as rows of a matrix, so that the convolution is a matrix product. Images
 /// are rows of features: pixel (y, x) of image n is row (n H + y) W + x, C columns.
 namespace caprl {
-
-/// A square convolution's geometry. Outside the image there are zeros.
-struct Convolution {
-  Index height = 0;  ///< of the input
-  Index width = 0;
-  Index kernel = 3;
-  Index stride = 2;
-  Index padding = 1;
-
-  CAPRL_HD Index out_height() const { return (height + 2 * padding - kernel) / stride + 1; }
-  CAPRL_HD Index out_width() const { return (width + 2 * padding - kernel) / stride + 1; }
-};
 
 /// One output pixel's patch: out row [kernel * kernel * C], kernel row after kernel row.
 template <class T>

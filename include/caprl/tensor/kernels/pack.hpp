@@ -1,0 +1,223 @@
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "caprl/core/host_device.hpp"
+#include "caprl/core/index.hpp"
+#include "caprl/tensor/bf16.hpp"
+
+namespace caprl {
+
+namespace detail {
+
+template <class T>
+struct AccumulatorOf {
+  using type = float;
+};
+template <>
+struct AccumulatorOf<double> {
+  using type = double;
+};
+
+#if defined(__AVX512F__)
+inline constexpr int register_bytes = 64;
+#elif defined(__AVX__)
+inline constexpr int register_bytes = 32;
+#else
+inline constexpr int register_bytes = 16;
+#endif
+
+template <class T, int Bytes>
+struct RegisterOf {
+  using type __attribute__((vector_size(Bytes))) = T;
+};
+
+template <class T>
+struct MaskElementOf {
+  using type = std::conditional_t<sizeof(T) == 8, std::int64_t, std::int32_t>;
+};
+
+}  // namespace detail
+
+/// The type in which values stored as T are computed and summed: double for double, float for everything else.
+template <class T>
+using Accumulator = typename detail::AccumulatorOf<std::remove_const_t<T>>::type;
+
+/// 64 bytes of numbers (16 floats, 8 doubles) in vector registers: one with AVX-512, two with AVX2, four with SSE.
+///
+/// On the host only. A struct of registers, because the compiler splits a vector wider than a register badly.
+template <class T>
+struct Pack {
+  static constexpr int lanes = 64 / static_cast<int>(sizeof(T));
+  static constexpr int parts = 64 / detail::register_bytes;
+  static constexpr int part_lanes = lanes / parts;
+  using value_type = T;
+  using Register = typename detail::RegisterOf<T, detail::register_bytes>::type;
+  using Mask = Pack<typename detail::MaskElementOf<T>::type>;
+
+  Register part[parts];
+
+  Pack() = default;
+  Pack(T value) {  // a broadcast, so that `2 * x` reads as it does for a number
+    for (int p = 0; p < parts; ++p) part[p] = value - Register{};
+  }
+
+  T operator[](int lane) const { return part[lane / part_lanes][lane % part_lanes]; }
+
+  static Pack load(const T* from) {
+    Pack pack;
+    std::memcpy(&pack, from, sizeof(Pack));
+    return pack;
+  }
+  void store(T* to) const { std::memcpy(to, this, sizeof(Pack)); }
+
+  Pack& operator+=(const Pack& other) { return *this = *this + other; }
+  Pack& operator*=(const Pack& other) { return *this = *this * other; }
+
+  friend Pack operator-(const Pack& a) {
+    return each([&](int p) { return -a.part[p]; });
+  }
+  friend Pack operator+(const Pack& a, const Pack& b) {
+    return each([&](int p) { return a.part[p] + b.part[p]; });
+  }
+  friend Pack operator-(const Pack& a, const Pack& b) {
+    return each([&](int p) { return a.part[p] - b.part[p]; });
+  }
+  friend Pack operator*(const Pack& a, const Pack& b) {
+    return each([&](int p) { return a.part[p] * b.part[p]; });
+  }
+  friend Pack operator/(const Pack& a, const Pack& b) {
+    return each([&](int p) { return a.part[p] / b.part[p]; });
+  }
+  friend Mask operator<(const Pack& a, const Pack& b) {
+    return Mask::each([&](int p) { return a.part[p] < b.part[p]; });
+  }
+  friend Mask operator>(const Pack& a, const Pack& b) { return b < a; }
+  friend Mask operator==(const Pack& a, const Pack& b) {
+    return Mask::each([&](int p) { return a.part[p] == b.part[p]; });
+  }
+
+  /// The pack whose part p is function(p).
+  template <class Function>
+  static Pack each(const Function& function) {
+    Pack pack;
+#pragma GCC unroll 8
+    for (int p = 0; p < parts; ++p) pack.part[p] = function(p);
+    return pack;
+  }
+};
+
+/// Lane by lane: `a` where the mask holds, else `b`.
+template <class T>
+Pack<T> select(const typename Pack<T>::Mask& mask, const Pack<T>& a, const Pack<T>& b) {
+  return Pack<T>::each([&](int p) { return mask.part[p] ? a.part[p] : b.part[p]; });
+}
+template <class T>
+requires std::is_arithmetic_v<T> CAPRL_HD T select(bool condition, T a, T b) { return condition ? a : b; }
+
+/// The greater of the two; NaN if either is NaN, so that bad numbers are seen and not dropped.
+template <class V>
+CAPRL_HD V maximum(const V& a, const V& b) {
+  return select(a > b, a, select(b == b, b, b + a));
+}
+
+/// function applied to each lane.
+template <class T, class Function>
+Pack<T> map_lanes(const Pack<T>& a, const Function& function) {
+  T values[Pack<T>::lanes];
+  a.store(values);
+  for (T& value : values) value = function(value);
+  return Pack<T>::load(values);
+}
+
+CAPRL_HD inline float square_root(float a) { return std::sqrt(a); }
+CAPRL_HD inline double square_root(double a) { return std::sqrt(a); }
+template <class T>
+Pack<T> square_root(const Pack<T>& a) {
+  return map_lanes(a, [](T value) { return std::sqrt(value); });
+}
+
+/// Sum of the lanes, halves folded onto each other: the same order on every processor.
+CAPRL_HD inline float sum_lanes(float a) { return a; }
+CAPRL_HD inline double sum_lanes(double a) { return a; }
+template <class T>
+T sum_lanes(const Pack<T>& a) {
+  T values[Pack<T>::lanes];
+  a.store(values);
+  for (int half = Pack<T>::lanes / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) values[i] += values[i + half];
+  }
+  return values[0];
+}
+
+CAPRL_HD inline float max_lanes(float a) { return a; }
+CAPRL_HD inline double max_lanes(double a) { return a; }
+template <class T>
+T max_lanes(const Pack<T>& a) {
+  T values[Pack<T>::lanes];
+  a.store(values);
+  for (int half = Pack<T>::lanes / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) values[i] = maximum(values[i], values[i + half]);
+  }
+  return values[0];
+}
+
+namespace detail {
+
+using HalfWords = RegisterOf<std::uint16_t, register_bytes / 2>::type;
+using Words = RegisterOf<std::uint32_t, register_bytes>::type;
+
+inline Pack<float> load_bf16(const bf16* from) {
+  return Pack<float>::each([&](int p) {
+    HalfWords halves;
+    std::memcpy(&halves, from + p * Pack<float>::part_lanes, sizeof(halves));
+    return std::bit_cast<Pack<float>::Register>(__builtin_convertvector(halves, Words) << 16);
+  });
+}
+
+/// Rounds as bf16's constructor does.
+inline void store_bf16(const Pack<float>& pack, bf16* to) {
+#pragma GCC unroll 8
+  for (int p = 0; p < Pack<float>::parts; ++p) {
+    const auto word = std::bit_cast<Words>(pack.part[p]);
+    const Words rounded = (word + 0x7FFFu + ((word >> 16) & 1u)) >> 16;
+    const Words stored = pack.part[p] == pack.part[p] ? rounded : (word >> 16) | 0x40u;
+    const HalfWords halves = __builtin_convertvector(stored, HalfWords);
+    std::memcpy(static_cast<void*>(to + p * Pack<float>::part_lanes), &halves, sizeof(halves));
+  }
+}
+
+/// A pack of A from stored elements of any type, and back.
+template <class A, class Stored>
+Pack<A> load_pack(const Stored* from) {
+  if constexpr (std::is_same_v<Stored, A>) {
+    return Pack<A>::load(from);
+  } else if constexpr (std::is_same_v<Stored, bf16> && std::is_same_v<A, float>) {
+    return load_bf16(from);
+  } else {
+    A values[Pack<A>::lanes];
+    for (int i = 0; i < Pack<A>::lanes; ++i) values[i] = static_cast<A>(from[i]);
+    return Pack<A>::load(values);
+  }
+}
+
+template <class A, class Stored>
+void store_pack(const Pack<A>& pack, Stored* to) {
+  if constexpr (std::is_same_v<Stored, A>) {
+    pack.store(to);
+  } else if constexpr (std::is_same_v<Stored, bf16> && std::is_same_v<A, float>) {
+    store_bf16(pack, to);
+  } else {
+    A values[Pack<A>::lanes];
+    pack.store(values);
+    for (int i = 0; i < Pack<A>::lanes; ++i) to[i] = static_cast<Stored>(values[i]);
+  }
+}
+
+}  // namespace detail
+
+}  // namespace caprl

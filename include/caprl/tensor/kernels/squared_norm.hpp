@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cmath>
+#include <vector>
+
+#include "caprl/core/host_device.hpp"
+#include "caprl/tensor/kernels/pack.hpp"
+
+namespace caprl {
+
+/// Sums of squares of blocks of a buffer, each block in one team: the result depends on the buffer alone, not on the
+/// number of threads.
+template <class T>
+struct SquaredNormBlocks {
+  static constexpr Index block = 8192;
+
+  const T* data;
+  Index count;
+  double* sums;  ///< one for each block
+
+  template <class Team>
+  CAPRL_HD void operator()(const Team& team, Index index) const {
+    const T* from = data + index * block;
+    const Index size = count - index * block < block ? count - index * block : block;
+    const Accumulator<T> sum = team.template sum<T>(size, [&](auto at) {
+      const auto value = at(from);
+      return value * value;
+    });
+    if (team.leader()) sums[index] = sum;
+  }
+};
+
+/// The sum of squares of `count` elements. Not finite if and only if an element is not finite or the sum overflows, so
+/// it is also the check that gradients are numbers.
+template <class Device, class T>
+double squared_norm(Device device, const T* data, Index count) {
+  using Kernel = SquaredNormBlocks<T>;
+  const Index blocks = (count + Kernel::block - 1) / Kernel::block;
+  std::vector<double> sums(static_cast<std::size_t>(blocks));
+  launch_rows(device, blocks, Kernel{data, count, sums.data()}, Kernel::block);
+  double total = 0;
+  for (const double sum : sums) total += sum;
+  return total;
+}
+
+/// Counts of NaN and infinity in blocks of a buffer.
+template <class T>
+struct NonFiniteBlocks {
+  static constexpr Index block = 8192;
+
+  const T* data;
+  Index count;
+  double* counts;  ///< one for each block
+
+  template <class Team>
+  CAPRL_HD void operator()(const Team& team, Index index) const {
+    const T* from = data + index * block;
+    const Index size = count - index * block < block ? count - index * block : block;
+    const Accumulator<T> sum = team.template sum<T>(size, [&](auto at) {
+      const auto value = at(from);
+      const auto zero = value - value;  // NaN unless finite
+      using Value = typename decltype(at)::Value;
+      return select(zero == zero, Value(0), Value(1));
+    });
+    if (team.leader()) counts[index] = sum;
+  }
+};
+
+/// How many of `count` elements are NaN or infinite.
+template <class Device, class T>
+Index count_non_finite(Device device, const T* data, Index count) {
+  using Kernel = NonFiniteBlocks<T>;
+  const Index blocks = (count + Kernel::block - 1) / Kernel::block;
+  std::vector<double> counts(static_cast<std::size_t>(blocks));
+  launch_rows(device, blocks, Kernel{data, count, counts.data()}, Kernel::block);
+  double total = 0;
+  for (const double found : counts) total += found;
+  return static_cast<Index>(total);
+}
+
+template <class Device, class T>
+bool all_finite(Device device, const T* data, Index count) {
+  return count_non_finite(device, data, count) == 0;
+}
+
+}  // namespace caprl

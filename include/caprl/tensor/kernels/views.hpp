@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+#include <type_traits>
+
+#include "caprl/core/error.hpp"
+#include "caprl/tensor/rows.hpp"
+
+namespace caprl {
+
+/// What a function reads. Not deduced, so that views of const and non-const elements both convert to it; the element
+/// type comes from what the function writes.
+template <class T>
+using ConstRows = std::type_identity_t<Rows<const T>>;
+
+namespace detail {
+
+template <class T>
+std::string shape_text(const Rows<T>& view) {
+  return "[" + std::to_string(view.rows) + ", " + std::to_string(view.columns) + "]";
+}
+
+/// Throws unless both views have the same shape.
+template <class T, class U>
+void require_same_shape(const char* operation, const Rows<T>& expected, const Rows<U>& got) {
+  if (expected.rows != got.rows || expected.columns != got.columns) {
+    throw Error("[" + std::string(operation) + "] expected " + shape_text(expected) + ", got " + shape_text(got));
+  }
+}
+
+}  // namespace detail
+
+}  // namespace caprl
