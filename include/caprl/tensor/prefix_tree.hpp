@@ -114,8 +114,8 @@ class PrefixTree {
 
   static void require_depth_first(const Data& data, Index s, Index parent) {
     if (parent == -1) return;
-    Index candidate = s - 1;
-    while (candidate > parent) candidate = data.segments[static_cast<std::size_t>(candidate)].parent;
+    Index candidate = s - 1;  // climbs from the segment before, as high as the parent
+    while (candidate > parent && candidate >= 0) candidate = data.segments[static_cast<std::size_t>(candidate)].parent;
     if (parent < 0 || candidate != parent) {
       throw Error("[PrefixTree] expected segments in depth-first order, got parent " + std::to_string(parent) +
                       " for segment " + std::to_string(s),

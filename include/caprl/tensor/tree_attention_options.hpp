@@ -27,16 +27,19 @@ struct TreeAttentionOptions {
 
 namespace detail {
 
-inline void require_columns(const char* operation, const char* name, Index rows, Index columns, Index expected_rows,
-                            Index expected_columns) {
-  if (rows != expected_rows || columns != expected_columns) {
-    throw Error("[" + std::string(operation) + "] expected " + name + " [" + std::to_string(expected_rows) + ", " +
-                std::to_string(expected_columns) + "], got [" + std::to_string(rows) + ", " + std::to_string(columns) +
-                "]");
+/// Throws unless the matrix has this shape.
+template <class T>
+void require_matrix(const char* operation, const char* name, Rows<T> matrix, Index rows, Index columns) {
+  if (matrix.rows != rows || matrix.columns != columns) {
+    throw Error("[" + std::string(operation) + "] expected " + name + " [" + std::to_string(rows) + ", " +
+                std::to_string(columns) + "], got [" + std::to_string(matrix.rows) + ", " +
+                std::to_string(matrix.columns) + "]");
   }
 }
 
-inline void require_options(const char* operation, const TreeAttentionOptions& options) {
+/// Throws unless the options and the first query's row make sense. Returns the number of queries.
+inline Index require_attention(const char* operation, const PrefixTree& tree, Index query_row_begin,
+                               const TreeAttentionOptions& options) {
   const bool valid = options.key_heads >= 1 && options.head_size >= 1 && options.query_heads >= options.key_heads &&
                      options.query_heads % options.key_heads == 0 && options.window >= 0 &&
                      std::isfinite(options.scale);
@@ -47,6 +50,11 @@ inline void require_options(const char* operation, const TreeAttentionOptions& o
                 std::to_string(options.key_heads) + " key heads, head size " + std::to_string(options.head_size) +
                 ", scale " + std::to_string(options.scale) + ", window " + std::to_string(options.window));
   }
+  if (query_row_begin < 0 || query_row_begin > tree.rows()) {
+    throw Error("[" + std::string(operation) + "] expected the first query among the tree's " +
+                std::to_string(tree.rows()) + " rows, got row " + std::to_string(query_row_begin));
+  }
+  return tree.rows() - query_row_begin;
 }
 
 }  // namespace detail
