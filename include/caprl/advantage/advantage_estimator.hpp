@@ -33,7 +33,8 @@ struct Advantages {
 /// Required of an estimator `e`:
 ///   e(batch)   one advantage for each rollout, and which groups had spread
 ///
-/// Laws (checked on every estimator by the tests):
+/// Laws (advantage/estimator_laws.hpp in the tests checks them on every estimator; where an estimator's baseline is the
+/// whole batch's, read "batch" for "group"):
 ///   - rewards that are all equal within a group give advantages of exactly 0;
 ///   - adding a constant to all rewards of a group changes nothing beyond rounding;
 ///   - permuting the rollouts of a group permutes their advantages.

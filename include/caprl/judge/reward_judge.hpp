@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "caprl/core/error.hpp"
 #include "caprl/data/item.hpp"
 
 namespace caprl {
@@ -35,14 +36,35 @@ struct JudgeRequest {
 ///   j.score(requests)   for each request a vector with one Reward for each of its captions, in order
 ///   j.part_names()      the names of the parts that a reward's `parts` hold, for logs and estimators
 ///
-/// Laws (`judge_laws.hpp` in the tests checks them):
+/// A judge with several parts also has j.part_weights(), one for each: the total is their weighted sum.
+///
+/// Laws (judge/judge_laws.hpp in the tests checks them):
 ///   - equal captions of one request get equal rewards, and their order does not matter;
 ///   - a request's rewards do not depend on the other requests of the call;
-///   - a caption that could not be judged is `Reward::missing(reason)`, never a number.
+///   - a caption that could not be judged is `Reward::missing(reason)`, never a number;
+///   - a total is the sum of the parts, each times its weight.
 template <class J>
 concept RewardJudge = requires(J& judge, const J& settled, std::span<const JudgeRequest> requests) {
   { judge.score(requests) } -> std::same_as<std::vector<std::vector<Reward>>>;
   { settled.part_names() } -> std::same_as<std::vector<std::string>>;
 };
+
+/// The weights of a judge's parts in its total: its own `part_weights()`, or 1 for a judge with one part. Throws Error
+/// for a judge with several parts and no weights.
+template <RewardJudge Judge>
+std::vector<double> part_weights(const Judge& judge) {
+  if constexpr (requires {
+                  { judge.part_weights() } -> std::same_as<std::vector<double>>;
+                }) {
+    return judge.part_weights();
+  } else {
+    const auto parts = judge.part_names().size();
+    if (parts != 1) {
+      throw Error("[part_weights] expected one part, got " + std::to_string(parts), "",
+                  "Give the judge a function std::vector<double> part_weights() const, one weight for each part.");
+    }
+    return {1.0};
+  }
+}
 
 }  // namespace caprl

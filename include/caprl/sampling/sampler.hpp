@@ -14,14 +14,14 @@ namespace caprl {
 ///   s(logits, history, key)   the chosen token; may overwrite `logits` [V]; `history` are the tokens of the sequence
 ///                             so far (the caption's own, prompt left out)
 ///   s.temperature()           the temperature T of the distribution softmax(z / T) that it starts from; 0 is greedy
-///   s.filters()               true if it draws from anything but the whole of softmax(z / T): such a sampler is
-///   refused
-///                             by the trainer unless it is told that the data are off-policy
+///   s.filters()               true if it draws from anything but the whole of softmax(z / T): the trainer refuses such
+///                             a sampler unless it is told that the data are off-policy
 ///
-/// Laws (checked on every sampler by the tests):
+/// Laws (sampling/sampler_laws.hpp in the tests checks them on every sampler):
 ///   - the token is a valid index into `logits` with a finite logit;
 ///   - the same logits, history and key give the same token;
-///   - equal logits are told apart by their id alone, so every device chooses the same.
+///   - equal logits are told apart by their id alone, so every device chooses the same;
+///   - a logit that is NaN or plus infinity, or no finite logit at all, is an Error. Minus infinity excludes a token.
 template <class S>
 concept Sampler = requires(const S& sampler, std::span<float> logits, std::span<const Token> history,
                            const RandomKey& key) {

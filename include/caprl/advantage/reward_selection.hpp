@@ -1,0 +1,88 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "caprl/advantage/advantage_estimator.hpp"
+#include "caprl/core/error.hpp"
+#include "caprl/core/index.hpp"
+#include "caprl/judge/reward_judge.hpp"
+
+namespace caprl {
+
+/// What becomes of a rollout that was stopped by the length limit.
+enum class TruncatedRule {
+  zero_reward,  ///< its total and its parts are 0; it stays in the loss and in the baseline
+  mask,         ///< it leaves the loss and the baseline
+  score,        ///< it is scored like a finished one, as published
+};
+
+/// The rollouts whose rewards count, with the way back to all that were made.
+struct RewardSelection {
+  RewardBatch batch;
+  std::vector<Index> rollouts;  ///< for each rollout of `batch` its index among all
+  std::vector<Index> groups;    ///< for each group of `batch` its index among all
+  Index missing_groups = 0;     ///< groups left out because a reward is missing
+  Index missing_rewards = 0;    ///< rewards that are missing
+  Index truncated = 0;          ///< rollouts that `TruncatedRule` acted on, in groups that are not missing
+};
+
+namespace detail {
+
+inline void append_rollout(const Reward& reward, bool zero, RewardBatch& batch) {
+  batch.totals.push_back(zero ? 0.0 : *reward.total);
+  for (std::size_t term = 0; term < batch.parts.size(); ++term) {
+    batch.parts[term].push_back(zero ? 0.0 : reward.parts[term]);
+  }
+}
+
+inline void require_parts(const Reward& reward, std::size_t terms, std::size_t group) {
+  if (reward.parts.size() == terms) return;
+  throw Error("[select_rewards] expected " + std::to_string(terms) + " parts of a reward, got " +
+                  std::to_string(reward.parts.size()),
+              "group " + std::to_string(group), "A judge's rewards hold one part for each of its part_names().");
+}
+
+}  // namespace detail
+
+/// Makes the batch that an estimator sees. A group with a missing reward leaves it whole: a reward is never invented.
+/// Truncated rollouts are treated by `rule`; a group that `mask` leaves empty goes too.
+///
+/// `rewards`: for each group one Reward for each caption; `truncated`: the same shape; `weights` [terms]: those of the
+/// judge's parts, see `part_weights`. Throws Error if the shapes differ.
+inline RewardSelection select_rewards(std::span<const std::vector<Reward>> rewards,
+                                      std::span<const std::vector<bool>> truncated, std::span<const double> weights,
+                                      TruncatedRule rule = TruncatedRule::zero_reward) {
+  require(rewards.size() == truncated.size(), "[select_rewards] expected as many groups of rewards as of flags");
+  RewardSelection selection;
+  selection.batch.group_begin.push_back(0);
+  selection.batch.parts.resize(weights.size());
+  selection.batch.weights.assign(weights.begin(), weights.end());
+  Index first = 0;  // of the group, among all rollouts
+  for (std::size_t g = 0; g < rewards.size(); first += static_cast<Index>(rewards[g++].size())) {
+    require(rewards[g].size() == truncated[g].size(), "[select_rewards] expected one flag for each caption of a group");
+    const auto missing = std::ranges::count_if(rewards[g], [](const Reward& reward) { return !reward.total; });
+    selection.missing_rewards += missing;
+    selection.missing_groups += missing > 0 ? 1 : 0;
+    if (missing > 0) continue;
+    for (std::size_t i = 0; i < rewards[g].size(); ++i) {
+      const bool act = truncated[g][i] && rule != TruncatedRule::score;
+      detail::require_parts(rewards[g][i], weights.size(), g);
+      selection.truncated += act ? 1 : 0;
+      if (act && rule == TruncatedRule::mask) continue;
+      detail::append_rollout(rewards[g][i], act, selection.batch);
+      selection.rollouts.push_back(first + static_cast<Index>(i));
+    }
+    const auto end = static_cast<Index>(selection.batch.totals.size());
+    if (end == selection.batch.group_begin.back()) continue;
+    selection.batch.group_begin.push_back(end);
+    selection.groups.push_back(static_cast<Index>(g));
+  }
+  return selection;
+}
+
+}  // namespace caprl

@@ -1,0 +1,139 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "caprl/core/error.hpp"
+#include "caprl/core/index.hpp"
+#include "caprl/sampling/draw.hpp"
+
+namespace caprl {
+
+/// A LogitFilter changes logits before a token is drawn: a layer of `Sample`.
+///
+/// Required of a filter `f`:
+///   f(logits, history)   changes `logits` [V] in place; `excluded_logit` excludes a token; never excludes all
+///   f.active()           false if its settings make it do nothing
+template <class F>
+concept LogitFilter = requires(const F& filter, std::span<float> logits, std::span<const Token> history) {
+  filter(logits, history);
+  { filter.active() } -> std::convertible_to<bool>;
+};
+
+/// Divides every logit by `value`: below 1 sharpens, above 1 flattens.
+struct Temperature {
+  double value = 1.0;
+
+  void operator()(std::span<float> logits, std::span<const Token> = {}) const {
+    if (!(value > 0) || !std::isfinite(value)) {
+      throw Error("[Temperature] expected a finite temperature above 0, got " + std::to_string(value), "",
+                  "Use Greedy to take the most probable token.");
+    }
+    if (!active()) return;
+    for (float& logit : logits) logit /= static_cast<float>(value);
+  }
+  bool active() const { return value != 1.0; }
+};
+
+/// Keeps the `count` most probable tokens, and those equal to the last of them. 0 keeps all.
+struct TopK {
+  Index count = 50;
+
+  void operator()(std::span<float> logits, std::span<const Token> = {}) const {
+    require(count >= 0, "[TopK] expected a count of at least 0");
+    if (!active() || count >= static_cast<Index>(logits.size())) return;
+    std::vector<float> sorted(logits.begin(), logits.end());
+    std::ranges::nth_element(sorted, sorted.begin() + (count - 1), std::greater<>());
+    const float least = sorted[static_cast<std::size_t>(count - 1)];
+    for (float& logit : logits) {
+      if (logit < least) logit = excluded_logit;
+    }
+  }
+  bool active() const { return count != 0; }
+};
+
+/// Keeps the most probable tokens whose probabilities sum to at least `mass`, and no more than needed; among equal ones
+/// the lower id goes first (nucleus sampling: Holtzman et al., arXiv 1904.09751). At least one token stays.
+struct TopP {
+  double mass = 1.0;
+
+  void operator()(std::span<float> logits, std::span<const Token> = {}) const {
+    require(mass >= 0 && mass <= 1, "[TopP] expected a mass from 0 to 1");
+    if (!active() || logits.empty()) return;
+    const float largest = logits[static_cast<std::size_t>(largest_logit(logits))];
+    // A heap by weight, then by lower id: usually only a few are taken from it.
+    std::vector<std::pair<std::uint64_t, Index>> tokens;
+    std::uint64_t total = 0;
+    for (Index t = 0; t < static_cast<Index>(logits.size()); ++t) {
+      const std::uint64_t weight = fixed_point_weight(logits[static_cast<std::size_t>(t)], largest);
+      if (weight != 0) tokens.emplace_back(weight, -t);
+      total += weight;
+    }
+    std::ranges::make_heap(tokens);
+    const double needed = mass * static_cast<double>(total);
+    std::uint64_t kept = 0;
+    auto end = tokens.end();
+    do {
+      std::pop_heap(tokens.begin(), end);
+      kept += (--end)->first;
+    } while (end != tokens.begin() && static_cast<double>(kept) < needed);
+    std::vector<std::pair<Index, float>> stay;
+    for (auto token = end; token != tokens.end(); ++token) {
+      stay.emplace_back(-token->second, logits[static_cast<std::size_t>(-token->second)]);
+    }
+    std::ranges::fill(logits, excluded_logit);
+    for (const auto& [token, logit] : stay) logits[static_cast<std::size_t>(token)] = logit;
+  }
+  bool active() const { return mass < 1; }
+};
+
+/// Keeps tokens at least `ratio` times as probable as the most probable one (Nguyen et al., arXiv 2407.01082).
+struct MinP {
+  double ratio = 0.0;
+
+  void operator()(std::span<float> logits, std::span<const Token> = {}) const {
+    require(ratio >= 0 && ratio <= 1, "[MinP] expected a ratio from 0 to 1");
+    if (!active() || logits.empty()) return;
+    const float largest = logits[static_cast<std::size_t>(largest_logit(logits))];
+    const double least = ratio * static_cast<double>(fixed_point_one);
+    for (float& logit : logits) {
+      if (static_cast<double>(fixed_point_weight(logit, largest)) < least) logit = excluded_logit;
+    }
+  }
+  bool active() const { return ratio > 0; }
+};
+
+/// Divides the positive and multiplies the negative logits of tokens that occur in the history, each once however often
+/// it occurs (Keskar et al., arXiv 1909.05858). The history is the caption alone; transformers counts the prompt too.
+struct RepetitionPenalty {
+  double factor = 1.0;
+
+  void operator()(std::span<float> logits, std::span<const Token> history) const {
+    require(factor > 0 && std::isfinite(factor), "[RepetitionPenalty] expected a finite factor above 0");
+    if (!active()) return;
+    std::vector<Token> seen(history.begin(), history.end());
+    std::ranges::sort(seen);
+    seen.erase(std::unique(seen.begin(), seen.end()), seen.end());
+    for (const Token token : seen) {
+      if (token < 0 || token >= static_cast<Index>(logits.size())) {
+        throw Error("[RepetitionPenalty] expected tokens from 0 to " + std::to_string(logits.size() - 1) + ", got " +
+                    std::to_string(token));
+      }
+      float& logit = logits[static_cast<std::size_t>(token)];
+      logit = logit < 0 ? logit * static_cast<float>(factor) : logit / static_cast<float>(factor);
+    }
+  }
+  bool active() const { return factor != 1.0; }
+};
+
+static_assert(LogitFilter<Temperature> && LogitFilter<TopK> && LogitFilter<TopP> && LogitFilter<MinP> &&
+              LogitFilter<RepetitionPenalty>);
+
+}  // namespace caprl
