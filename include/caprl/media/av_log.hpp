@@ -40,6 +40,11 @@ class AvLog {
     return last_;
   }
 
+  void clear() {
+    const std::lock_guard lock(mutex());
+    last_.clear();
+  }
+
   /// Claims what this thread logs while it lives.
   class Scope {
    public:

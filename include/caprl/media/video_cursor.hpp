@@ -178,8 +178,8 @@ class VideoCursor {
   Index current_ = -1;  ///< the last frame that came out
   bool holds_frame_ = false;
   bool has_packet_ = false;  ///< the packet at `sent_` is read already
-  bool draining_ = false;
-  bool careful_;                ///< decode everything from the beginning on
+  bool draining_ = true;     ///< the decoder takes no more packets before a jump; so it is after the file was indexed
+  bool careful_;             ///< decode everything from the beginning on
   std::vector<bool> selected_;  ///< by place; empty: any frame may follow
   std::span<const Index> upcoming_;
 };

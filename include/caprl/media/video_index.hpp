@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <limits>
+#include <functional>
+#include <iterator>
 #include <numeric>
 #include <optional>
 #include <vector>
@@ -64,7 +65,7 @@ inline bool read_packets(VideoSource& source, VideoIndex& index) {
   const AVCodecParameters& parameters = *source.stream().codecpar;
   const AvPacket packet = new_av_packet();
   bool told = true;
-  while (source.read(*packet)) {
+  while (source.read(*packet, true)) {
     std::int64_t shown_at = packet->pts;
     if (shown_at == AV_NOPTS_VALUE && parameters.video_delay == 0) shown_at = packet->dts;
     if (shown_at == AV_NOPTS_VALUE) told = false;
@@ -99,15 +100,32 @@ inline void index_by_packets(const VideoSource& source, VideoIndex& index) {
   if (!index.timeline.seconds.empty()) index.timeline.duration_seconds = index.timeline.seconds.back() + last_duration;
 }
 
+/// Seconds after the first frame, from time stamps of which some may be missing: those lie one mean distance from their
+/// neighbours. Empty where too few are known or they do not rise.
+inline std::vector<double> complete_times(const std::vector<std::int64_t>& stamps, double tick) {
+  const auto known = [](std::int64_t stamp) { return stamp != AV_NOPTS_VALUE; };
+  const auto first = std::find_if(stamps.begin(), stamps.end(), known);
+  const auto last = std::find_if(stamps.rbegin(), std::make_reverse_iterator(first), known);
+  if (first == stamps.end() || last.base() - 1 == first) return {};
+  const double gap = static_cast<double>(*last - *first) * tick / static_cast<double>(last.base() - 1 - first);
+  std::vector<double> seconds;
+  const double origin = static_cast<double>(*first) * tick - gap * static_cast<double>(first - stamps.begin());
+  for (const std::int64_t stamp : stamps) {
+    const double next = seconds.empty() ? 0.0 : seconds.back() + gap;
+    seconds.push_back(known(stamp) ? static_cast<double>(stamp) * tick - origin : next);
+  }
+  const bool rising = std::adjacent_find(seconds.begin(), seconds.end(), std::greater_equal<>()) == seconds.end();
+  return rising ? seconds : std::vector<double>{};
+}
+
 /// Frames by decoding the whole file once: for files whose packets do not tell their times (AVI with reordered frames,
 /// raw streams). Where the decoder cannot tell either, frames are one frame time apart.
 inline void index_by_decoding(VideoSource& source, VideoDecoder& decoder, VideoIndex& index) {
   const double tick = av_q2d(source.stream().time_base);
   const double rate = av_q2d(source.stream().avg_frame_rate);
-  const double frame_seconds = std::isfinite(rate) && rate > 0 ? 1 / rate : tick;
   const AvFrame frame = new_av_frame();
   const AvPacket packet = new_av_packet();
-  std::vector<std::int64_t> times;
+  std::vector<std::int64_t> stamps;
   index.counted = true;
   source.reopen();
   decoder.flush();
@@ -115,17 +133,14 @@ inline void index_by_decoding(VideoSource& source, VideoDecoder& decoder, VideoI
     more = source.read(*packet);
     decoder.send(more ? packet.get() : nullptr, true);
     while (decoder.receive(*frame)) {
-      times.push_back(frame->best_effort_timestamp);
+      stamps.push_back(frame->best_effort_timestamp);
       index.timeline.is_key.push_back(frame->pict_type == AV_PICTURE_TYPE_I);
     }
   }
-  const bool rising = std::adjacent_find(times.begin(), times.end(), std::greater_equal<>()) == times.end() &&
-                      !times.empty() && times.front() != AV_NOPTS_VALUE;
-  for (std::size_t i = 0; i < times.size(); ++i) {
-    index.timeline.seconds.push_back(rising ? static_cast<double>(times[i] - times[0]) * tick
-                                            : static_cast<double>(i) * frame_seconds);
-  }
-  if (!times.empty()) index.timeline.duration_seconds = index.timeline.seconds.back() + frame_seconds;
+  std::vector<double>& seconds = index.timeline.seconds;
+  seconds = complete_times(stamps, tick);
+  const double frame_seconds = std::isfinite(rate) && rate > 0 ? 1 / rate : tick;
+  while (seconds.size() < stamps.size()) seconds.push_back(static_cast<double>(seconds.size()) * frame_seconds);
 }
 
 /// True where the container's own index points past the end of the file.
@@ -139,15 +154,19 @@ inline bool index_exceeds_file(const VideoSource& source) {
   return false;
 }
 
+/// The duration where the last packet does not say how long it is shown, and the rate: the container's where it agrees
+/// with the frames within a factor of 1.5 (AVI may count fields), else what was measured.
 inline void finish_timeline(const VideoSource& source, VideoTimeline& timeline) {
-  const double rate = av_q2d(source.stream().avg_frame_rate);
-  const auto frames = static_cast<double>(timeline.frames());
-  const bool usable = std::isfinite(rate) && rate > 0 && rate <= 1000;
-  if (timeline.duration_seconds <= timeline.seconds.back()) {  // the last packet does not say how long it is shown
-    const double gap = timeline.frames() > 1 ? timeline.seconds.back() / (frames - 1) : 0;
-    timeline.duration_seconds = timeline.seconds.back() + (usable ? 1 / rate : gap);
-  }
-  timeline.frames_per_second = usable ? rate : timeline.duration_seconds > 0 ? frames / timeline.duration_seconds : 0;
+  const double stated = av_q2d(source.stream().avg_frame_rate);
+  const bool usable = std::isfinite(stated) && stated > 0;
+  const double last = timeline.seconds.back();
+  const double gap = timeline.frames() > 1 ? last / static_cast<double>(timeline.frames() - 1)
+                     : usable              ? 1 / stated
+                                           : 0;
+  if (timeline.duration_seconds <= last) timeline.duration_seconds = last + gap;
+  const double measured = gap > 0 ? 1 / gap : 0;
+  const bool agrees = usable && (measured == 0 || (stated < 1.5 * measured && measured < 1.5 * stated));
+  timeline.frames_per_second = agrees ? stated : measured;
 }
 
 inline VideoIndex index_video(VideoSource& source, VideoDecoder& decoder) {

@@ -34,21 +34,24 @@ class VideoSource {
   AVStream& stream() const { return *format_->streams[stream_]; }
   AVFormatContext& format() const { return *format_; }
 
-  /// Reads the stream's next packet that holds data. False at the end of the file.
-  bool read(AVPacket& packet) {
+  /// Reads the stream's next packet that holds data. False at the end of the file; `whole` insists that the demuxer met
+  /// the end without complaint (Matroska only logs where a file is cut off).
+  bool read(AVPacket& packet, bool whole = false) {
+    const std::string whole_file = "a whole video file, got one that is cut off or damaged";
     const AvLog::Scope scope(*log_);
     while (true) {
+      if (whole) log_->clear();
       av_packet_unref(&packet);
       const int result = av_read_frame(format_.get(), &packet);
       if (result == AVERROR_EOF) {
+        if (whole && !log_->last().empty()) fail(whole_file, AVERROR_INVALIDDATA);
         if (format_->pb != nullptr && format_->pb->error < 0)
           fail("a file that can be read to its end", format_->pb->error);
         return false;
       }
-      if (result < 0) fail("a whole video file, got one that is cut off or damaged", result);
+      if (result < 0) fail(whole_file, result);
       if (packet.stream_index != stream_ || packet.size == 0) continue;
-      if ((packet.flags & AV_PKT_FLAG_CORRUPT) != 0)
-        fail("a whole video file, got one that is cut off or damaged", AVERROR_INVALIDDATA);
+      if ((packet.flags & AV_PKT_FLAG_CORRUPT) != 0) fail(whole_file, AVERROR_INVALIDDATA);
       return true;
     }
   }
