@@ -83,7 +83,8 @@ inline std::vector<std::uint8_t> read_bytes(const std::string& path, Index maxim
 
 /// Decodes a JPEG or PNG held in memory; `where` names it in errors. As Pillow's `ImageOps.exif_transpose` and then
 /// `convert("RGB")`: grey becomes three equal channels, palettes are looked up, transparency is dropped (the colour
-/// under it stays), of 16-bit channels the high byte is kept, the EXIF orientation is applied.
+/// under it stays), the EXIF orientation is applied. Of 16-bit channels the high byte is kept (of grey too, which
+/// Pillow clips).
 ///
 /// Throws `Error` on anything else than a whole JPEG or PNG: empty, another format, cut off, damaged (PNG: any check
 /// sum; JPEG: what breaks its markers or codes), or larger than the settings allow.

@@ -35,6 +35,19 @@
 #pragma push_macro("STBI_NO_HDR")
 #pragma push_macro("STBI_NO_PIC")
 #pragma push_macro("STBI_NO_PNM")
+#pragma push_macro("STBI_ASSERT")
+#pragma push_macro("STBI_MALLOC")
+#pragma push_macro("STBI_REALLOC")
+#pragma push_macro("STBI_REALLOC_SIZED")
+#pragma push_macro("STBI_FREE")
+#pragma push_macro("STBI_MAX_DIMENSIONS")
+#pragma push_macro("FAST_BITS")
+#pragma push_macro("stbi__err")
+#pragma push_macro("stbi__errpf")
+#pragma push_macro("stbi__errpuc")
+#pragma push_macro("stbi__vertically_flip_on_load")
+#pragma push_macro("stbi__unpremultiply_on_load")
+#pragma push_macro("stbi__de_iphone_flag")
 #undef STBI_INCLUDE_STB_IMAGE_H
 #undef STB_IMAGE_IMPLEMENTATION
 #undef STB_IMAGE_STATIC
@@ -52,6 +65,19 @@
 #undef STBI_NO_HDR
 #undef STBI_NO_PIC
 #undef STBI_NO_PNM
+#undef STBI_ASSERT
+#undef STBI_MALLOC
+#undef STBI_REALLOC
+#undef STBI_REALLOC_SIZED
+#undef STBI_FREE
+#undef STBI_MAX_DIMENSIONS
+#undef FAST_BITS
+#undef stbi__err
+#undef stbi__errpf
+#undef stbi__errpuc
+#undef stbi__vertically_flip_on_load
+#undef stbi__unpremultiply_on_load
+#undef stbi__de_iphone_flag
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC
 #define STBI_NO_STDIO
@@ -77,6 +103,19 @@ namespace caprl::detail::stb {
 }  // namespace caprl::detail::stb
 #pragma GCC diagnostic pop
 
+#pragma pop_macro("stbi__de_iphone_flag")
+#pragma pop_macro("stbi__unpremultiply_on_load")
+#pragma pop_macro("stbi__vertically_flip_on_load")
+#pragma pop_macro("stbi__errpuc")
+#pragma pop_macro("stbi__errpf")
+#pragma pop_macro("stbi__err")
+#pragma pop_macro("FAST_BITS")
+#pragma pop_macro("STBI_MAX_DIMENSIONS")
+#pragma pop_macro("STBI_FREE")
+#pragma pop_macro("STBI_REALLOC_SIZED")
+#pragma pop_macro("STBI_REALLOC")
+#pragma pop_macro("STBI_MALLOC")
+#pragma pop_macro("STBI_ASSERT")
 #pragma pop_macro("STBI_NO_PNM")
 #pragma pop_macro("STBI_NO_PIC")
 #pragma pop_macro("STBI_NO_HDR")
