@@ -29,9 +29,9 @@ struct ChatMessage {
 };
 
 struct ChatOptions {
-  bool generation_prompt = true;  ///< begin the assistant's turn, which the model goes on with
-  std::string assistant_prefill;  ///< how that turn begins ("The answer is"); plain text
-  bool empty_thinking = false;    ///< put an empty thinking block before the prefill, for models that think
+  bool generation_prompt = true;       ///< begin the assistant's turn, which the model goes on with
+  std::string assistant_prefill = {};  ///< how that turn begins ("The answer is"); plain text
+  bool empty_thinking = false;         ///< put an empty thinking block before the prefill, for models that think
 };
 
 /// The place of a media item in a rendered chat: its tokens go before tokens[position].

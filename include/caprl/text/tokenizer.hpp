@@ -2,8 +2,6 @@
 
 #include <array>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
@@ -15,6 +13,7 @@
 
 #include "caprl/core/error.hpp"
 #include "caprl/core/index.hpp"
+#include "caprl/io/mapped_file.hpp"
 #include "caprl/text/added_token_matcher.hpp"
 #include "caprl/text/byte_pair_encoder.hpp"
 #include "caprl/text/normalize.hpp"
@@ -43,12 +42,7 @@ class Tokenizer {
  public:
   /// Reads a tokenizer.json; throws `Error` that names the file and field (see `parse_tokenizer_json`).
   static Tokenizer from_file(const std::filesystem::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    if (!file) {
-      throw Error("[Tokenizer] expected a readable file", path.string(), "check the path and its permissions");
-    }
-    const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-    return from_json_text(text, path.string());
+    return from_json_text(read_text_file(path), path.string());
   }
 
   /// The same for text in memory; `source` names it in messages.
@@ -67,6 +61,7 @@ class Tokenizer {
     }
     require(text.size() < (std::size_t{1} << 30), "[Tokenizer::encode] expected less than 1 GiB of text");
     std::vector<Token> tokens;
+    if (text.empty()) return tokens;  // no space is put before nothing
     tokens.reserve(text.size() / 3 + 1);
     const auto keep = [&](Token token) { tokens.push_back(token); };
     const auto plain = [&](std::string_view piece) { pre_tokenize(piece, 0, tokens); };
@@ -122,6 +117,7 @@ class Tokenizer {
     explicit State(const TokenizerDefinition& definition);
     void add_vocabulary(const TokenizerDefinition& definition);
     void add_added_tokens(const TokenizerDefinition& definition);
+    void add_steps(const TokenizerDefinition& definition);
     std::array<Token, 256> byte_tokens() const;
     void check_no_text_is_special(const TokenizerDefinition& definition) const;
 
@@ -181,13 +177,7 @@ inline Tokenizer::State::State(const TokenizerDefinition& definition)
   add_added_tokens(definition);
   check_no_text_is_special(definition);
   encoder = BytePairEncoder(byte_tokens(), definition.merges);
-  for (const PreTokenizerStep& step : definition.pre_tokenizer) {
-    if (const auto* split = std::get_if<SplitByPattern>(&step)) {
-      steps.emplace_back(SplitPattern(split->pattern));
-    } else {
-      steps.emplace_back(PrefixSpace{});
-    }
-  }
+  add_steps(definition);
   is_piece.assign(kind.size(), false);
   std::vector<Token> tokens;
   for (const VocabularyEntry& entry : definition.vocabulary) {
@@ -222,6 +212,21 @@ inline void Tokenizer::State::add_added_tokens(const TokenizerDefinition& defini
       normalized_tokens.add(normalize_nfc ? nfc(token.content) : token.content, token.id);
     } else {
       raw_tokens.add(token.content, token.id);
+    }
+  }
+}
+
+inline void Tokenizer::State::add_steps(const TokenizerDefinition& definition) {
+  for (const PreTokenizerStep& step : definition.pre_tokenizer) {
+    const auto* split = std::get_if<SplitByPattern>(&step);
+    if (split == nullptr) {
+      steps.emplace_back(PrefixSpace{});
+      continue;
+    }
+    try {
+      steps.emplace_back(SplitPattern(split->pattern));
+    } catch (const Error& problem) {
+      throw Error(problem.problem(), source + ", pre_tokenizer, " + problem.where());
     }
   }
 }

@@ -121,7 +121,7 @@ class TokenizerJsonReader {
     if (kind == "Sequence") {
       sequence(normalizer, "normalizers", path, [&](const Json& n, const std::string& p) { read_normalizer(n, p); });
     } else {
-      check(kind == "NFC", path + ".type", "NFC or Sequence", normalizer["type"]);
+      check(kind == "NFC", path + ".type", "NFC or Sequence", field(normalizer, "type"));
       definition_.normalize_nfc = true;
     }
   }
@@ -134,7 +134,7 @@ class TokenizerJsonReader {
     } else if (kind == "Split") {
       read_split(step, path);
     } else {
-      check(kind == "ByteLevel", path + ".type", "Split, ByteLevel or Sequence", step["type"]);
+      check(kind == "ByteLevel", path + ".type", "Split, ByteLevel or Sequence", field(step, "type"));
       if (flag(step, "add_prefix_space", true, path)) definition_.pre_tokenizer.emplace_back(PrefixSpace{});
       if (flag(step, "use_regex", true, path)) {
         definition_.pre_tokenizer.emplace_back(SplitByPattern{std::string(gpt2_split_pattern)});
@@ -144,7 +144,7 @@ class TokenizerJsonReader {
   }
 
   void read_split(const Json& step, const std::string& path) {
-    check(string(step, "behavior", path) == "Isolated", path + ".behavior", "Isolated", step["behavior"]);
+    check(string(step, "behavior", path) == "Isolated", path + ".behavior", "Isolated", field(step, "behavior"));
     check(!flag(step, "invert", false, path), path + ".invert", "false", field(step, "invert"));
     const Json& pattern = field(step, "pattern");
     check(pattern.is_object() && pattern.contains("Regex"), path + ".pattern", "a Regex", pattern);
@@ -160,17 +160,17 @@ class TokenizerJsonReader {
                [&](const Json& p, const std::string& at) { check_post_processor(p, at); });
     } else {
       check(kind == "ByteLevel" || kind == "TemplateProcessing", path + ".type",
-            "ByteLevel, TemplateProcessing or Sequence", processor["type"]);
+            "ByteLevel, TemplateProcessing or Sequence", field(processor, "type"));
     }
   }
 
   void check_decoder(const Json& decoder, const std::string& path) const {
-    check(type(decoder, path) == "ByteLevel", path + ".type", "ByteLevel", decoder["type"]);
+    check(type(decoder, path) == "ByteLevel", path + ".type", "ByteLevel", field(decoder, "type"));
   }
 
   void read_model(const Json& model) {
     check(model.is_object(), "model", "an object", model);
-    if (model.contains("type")) check(model["type"] == "BPE", "model.type", "BPE", model["type"]);
+    if (model.contains("type")) check(type(model, "model") == "BPE", "model.type", "BPE", field(model, "type"));
     for (const char* name : {"continuing_subword_prefix", "end_of_word_suffix"}) {
       const Json& affix = field(model, name);
       check(affix.is_null() || affix == "", std::string("model.") + name, "null or empty", affix);
