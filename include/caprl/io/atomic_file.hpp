@@ -22,8 +22,9 @@ inline constexpr const char* save_remedy =
 /// A hidden name beside `target` that no other process or thread uses: ".name.partial-<process>-<count>".
 inline std::filesystem::path partial_path(const std::filesystem::path& target) {
   static std::atomic<unsigned> count{0};
-  const std::string name = "." + target.filename().string() + ".partial-" + std::to_string(::getpid()) + "-" +
-                           std::to_string(count.fetch_add(1));
+  std::string name = ".";
+  name += target.filename().string() + ".partial-" + std::to_string(::getpid()) + "-";
+  name += std::to_string(count.fetch_add(1));
   return directory_of(target) / name;
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "caprl/core/error.hpp"
+#include "caprl/core/index.hpp"
 #include "caprl/io/json_file.hpp"
 
 namespace caprl {

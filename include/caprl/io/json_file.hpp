@@ -68,17 +68,18 @@ inline std::string json_type(const Json& value) {
   return value.is_object() ? "object" : "null";
 }
 
-/// Parses one JSON value. Throws Error with `where` followed by the line and column within `text`; an object with a key
-/// that occurs twice is an error too.
-inline Json parse_json(std::string_view text, const std::string& where) {
-  detail::DuplicateKeys keys;
+namespace detail {
+
+/// `place(offset)` says where in the file a byte of `text` is.
+template <class Place>
+Json parse_json_at(std::string_view text, const std::string& where, const Place& place) {
+  DuplicateKeys keys;
   Json value;
   try {
     value = Json::parse(
         text, [&keys](int depth, Json::parse_event_t event, Json& parsed) { return keys(depth, event, parsed); });
   } catch (const Json::parse_error& error) {
-    throw Error("[json] " + detail::parse_problem(error.what()),
-                where + ":" + detail::line_and_column(text, error.byte == 0 ? 0 : error.byte - 1));
+    throw Error("[json] " + parse_problem(error.what()), place(error.byte == 0 ? 0 : error.byte - 1));
   } catch (const Json::exception& error) {  // a number too large for a double
     throw Error(std::string("[json] ") + error.what(), where);
   }
@@ -86,6 +87,21 @@ inline Json parse_json(std::string_view text, const std::string& where) {
     throw Error("[json] expected each key of an object once, got " + keys.duplicate() + " twice", where);
   }
   return value;
+}
+
+}  // namespace detail
+
+/// Parses one JSON value. Throws Error with `where` followed by the line and column within `text`; an object with a key
+/// that occurs twice is an error too.
+inline Json parse_json(std::string_view text, const std::string& where) {
+  return detail::parse_json_at(text, where,
+                               [&](std::size_t offset) { return where + ":" + detail::line_and_column(text, offset); });
+}
+
+/// The same for one line of a file, `where` being "file:line"; errors add the column.
+inline Json parse_json_line(std::string_view line, const std::string& where) {
+  return detail::parse_json_at(line, where,
+                               [&](std::size_t offset) { return where + ":" + std::to_string(offset + 1); });
 }
 
 /// Reads a JSON file. Throws Error with the file, line and column.

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "caprl/core/index.hpp"
 #include "caprl/io/file_descriptor.hpp"
 #include "caprl/io/json_fields.hpp"
 #include "caprl/io/mapped_file.hpp"
@@ -36,7 +37,8 @@ void for_each_line(const std::filesystem::path& path, const Body& body) {
 /// Calls body(json, where) for each line of a JSON Lines file. Throws Error for a line that is not one JSON value.
 template <class Body>
 void for_each_json_line(const std::filesystem::path& path, const Body& body) {
-  for_each_line(path, [&](std::string_view line, const std::string& where) { body(parse_json(line, where), where); });
+  for_each_line(path,
+                [&](std::string_view line, const std::string& where) { body(parse_json_line(line, where), where); });
 }
 
 /// Appends lines to a file, each by one write, so that a reader and a killed process see whole lines.
@@ -85,7 +87,7 @@ inline std::size_t bytes_up_to_step(std::string_view text, Index step, const std
     const std::string where = path + ":" + std::to_string(number);
     const bool is_last = end + 1 == text.size();
     try {
-      const Json line = parse_json(text.substr(kept, end - kept), where);
+      const Json line = parse_json_line(text.substr(kept, end - kept), where);
       if (JsonFields(line, where).get<Index>("step") > step) break;
     } catch (const Error&) {
       if (!is_last) throw;

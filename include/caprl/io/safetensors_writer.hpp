@@ -76,13 +76,12 @@ inline void require_distinct_names(const std::vector<NamedTensor>& sorted, const
 
 }  // namespace detail
 
-/// Writes a safetensors file in one step (see `AtomicFile`). The order is that of the reference implementation: wider
-/// element types first, then by name; so the same tensors give the same bytes, whatever order they come in.
+/// Writes a safetensors file in one step (see `AtomicFile`). The order is that of the reference implementation: by
+/// element type, wider ones first, then by name; so the same tensors give the same bytes, whatever order they come in.
 inline void write_safetensors(const std::filesystem::path& path, std::vector<NamedTensor> tensors,
                               const std::map<std::string, std::string>& metadata = {}) {
   std::sort(tensors.begin(), tensors.end(), [](const NamedTensor& a, const NamedTensor& b) {
-    const Index a_bytes = bytes_of(a.type), b_bytes = bytes_of(b.type);
-    return a_bytes != b_bytes ? a_bytes > b_bytes : a.name < b.name;
+    return a.type != b.type ? a.type > b.type : a.name < b.name;
   });
   detail::require_distinct_names(tensors, path);
   AtomicFile file(path);

@@ -13,8 +13,9 @@
 
 namespace caprl {
 
-/// The element types of safetensors files, by their names there.
-enum class StoredType { BOOL, U8, I8, F8_E5M2, F8_E4M3, U16, I16, F16, BF16, U32, I32, F32, U64, I64, F64 };
+/// The element types of safetensors files, by their names and in the order of the reference implementation, which
+/// writes the last ones first.
+enum class StoredType { BOOL, U8, I8, F8_E5M2, F8_E4M3, I16, U16, F16, BF16, I32, U32, F32, F64, I64, U64 };
 
 namespace detail {
 
@@ -29,16 +30,16 @@ inline constexpr std::array<StoredTypeFacts, 15> stored_types{{{StoredType::BOOL
                                                                {StoredType::I8, "I8", 1},
                                                                {StoredType::F8_E5M2, "F8_E5M2", 1},
                                                                {StoredType::F8_E4M3, "F8_E4M3", 1},
-                                                               {StoredType::U16, "U16", 2},
                                                                {StoredType::I16, "I16", 2},
+                                                               {StoredType::U16, "U16", 2},
                                                                {StoredType::F16, "F16", 2},
                                                                {StoredType::BF16, "BF16", 2},
-                                                               {StoredType::U32, "U32", 4},
                                                                {StoredType::I32, "I32", 4},
+                                                               {StoredType::U32, "U32", 4},
                                                                {StoredType::F32, "F32", 4},
-                                                               {StoredType::U64, "U64", 8},
+                                                               {StoredType::F64, "F64", 8},
                                                                {StoredType::I64, "I64", 8},
-                                                               {StoredType::F64, "F64", 8}}};
+                                                               {StoredType::U64, "U64", 8}}};
 
 /// The value of an IEEE 754 half-precision number; exact.
 inline float half_to_float(std::uint16_t half) {
