@@ -68,12 +68,18 @@ struct Pack {
 
   T operator[](int lane) const { return part[lane / part_lanes][lane % part_lanes]; }
 
+  // A register at a time: one copy of the whole struct would go through the stack in halves of a register.
   static Pack load(const T* from) {
-    Pack pack;
-    std::memcpy(&pack, from, sizeof(Pack));
-    return pack;
+    return each([&](int p) {
+      Register loaded;
+      std::memcpy(&loaded, from + p * part_lanes, sizeof(Register));
+      return loaded;
+    });
   }
-  void store(T* to) const { std::memcpy(to, this, sizeof(Pack)); }
+  void store(T* to) const {
+#pragma GCC unroll 8
+    for (int p = 0; p < parts; ++p) std::memcpy(to + p * part_lanes, &part[p], sizeof(Register));
+  }
 
   Pack& operator+=(const Pack& other) { return *this = *this + other; }
   Pack& operator*=(const Pack& other) { return *this = *this * other; }
@@ -122,7 +128,7 @@ requires std::is_arithmetic_v<T> CAPRL_HD T select(bool condition, T a, T b) { r
 /// The greater of the two; NaN if either is NaN, so that bad numbers are seen and not dropped.
 template <class V>
 CAPRL_HD V maximum(const V& a, const V& b) {
-  return select(a > b, a, select(b == b, b, b + a));
+  return select(a > b, a, select(a == a, b, a));
 }
 
 /// function applied to each lane.

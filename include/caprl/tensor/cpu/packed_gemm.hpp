@@ -1,0 +1,226 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <utility>
+
+#include "caprl/core/error.hpp"
+#include "caprl/core/threads.hpp"
+#include "caprl/tensor/device.hpp"
+#include "caprl/tensor/kernels/pack.hpp"
+#include "caprl/tensor/kernels/views.hpp"
+#include "caprl/tensor/tensor.hpp"
+
+/// Products of few rows (decoding, judging) with weights that are laid out once and used many times. A general matrix
+/// product spends its time there on rearranging the weights.
+namespace caprl {
+
+/// How packed weights are stored. bf16 halves what must be read, which is what few rows wait for, and rounds the
+/// weights: for frozen models. Arithmetic is in float either way.
+enum class PackedFormat { float32, bf16 };
+
+namespace detail {
+
+using FloatRegister = RegisterOf<float, register_bytes>::type;
+inline constexpr Index float_lanes = register_bytes / 4;
+inline constexpr Index panel_columns = 2 * float_lanes;
+/// Rows whose sums stay in registers together: 2 registers each, of 32 with AVX-512 and 16 otherwise.
+inline constexpr int most_packed_rows = register_bytes == 64 ? 12 : 6;
+
+/// Two registers of weights: the panel's columns for one k.
+struct PanelPair {
+  FloatRegister low, high;
+};
+
+template <PackedFormat Format>
+inline PanelPair load_panel(const float* from) {
+  PanelPair pair;
+  if constexpr (Format == PackedFormat::float32) {
+    std::memcpy(&pair.low, from, sizeof(pair.low));
+    std::memcpy(&pair.high, from + float_lanes, sizeof(pair.high));
+  } else {  // each word holds column j in its low half and column j + lanes in its high half
+    Words words;
+    std::memcpy(&words, from, sizeof(words));
+    pair.low = std::bit_cast<FloatRegister>(words << 16);
+    pair.high = std::bit_cast<FloatRegister>(words & 0xFFFF0000u);
+  }
+  return pair;
+}
+
+template <PackedFormat Format>
+inline constexpr Index panel_words = Format == PackedFormat::float32 ? panel_columns : float_lanes;
+
+/// Where a block of rows reads and writes.
+struct PackedTask {
+  const float* x;
+  Index x_pitch;
+  const float* panel;
+  Index depth;
+  float* y;
+  Index y_pitch;
+  Index columns;  ///< of this panel that exist
+  bool add;       ///< to what y holds
+};
+
+inline void write_panel_row(const PanelPair& sum, float* y, Index columns, bool add) {
+  float values[panel_columns];
+  std::memcpy(values, &sum.low, sizeof(sum.low));
+  std::memcpy(values + float_lanes, &sum.high, sizeof(sum.high));
+  if (columns == panel_columns && !add) {
+    std::memcpy(y, values, sizeof(values));
+    return;
+  }
+  for (Index c = 0; c < columns; ++c) y[c] = add ? y[c] + values[c] : values[c];
+}
+
+/// Rows x 2 registers of sums. With few rows several k at a time have sums of their own, combined at the end in a fixed
+/// order: a sum alone would wait for its own last addition.
+template <PackedFormat Format, int RowCount>
+void multiply_panel(const PackedTask& task) {
+  constexpr int split = RowCount == 1 ? 4 : RowCount <= 3 ? 2 : 1;
+  PanelPair sums[split][RowCount] = {};
+  const auto step = [&](int part, Index k) {
+    const PanelPair weights = load_panel<Format>(task.panel + k * panel_words<Format>);
+#pragma GCC unroll 16
+    for (int r = 0; r < RowCount; ++r) {
+      const float x = task.x[r * task.x_pitch + k];
+      sums[part][r].low += x * weights.low;
+      sums[part][r].high += x * weights.high;
+    }
+  };
+  Index k = 0;
+  for (; k + split <= task.depth; k += split) {
+#pragma GCC unroll 4
+    for (int part = 0; part < split; ++part) step(part, k + part);
+  }
+  for (; k < task.depth; ++k) step(0, k);
+#pragma GCC unroll 16
+  for (int r = 0; r < RowCount; ++r) {
+    PanelPair total = sums[0][r];
+#pragma GCC unroll 4
+    for (int part = 1; part < split; ++part) {
+      total.low += sums[part][r].low;
+      total.high += sums[part][r].high;
+    }
+    write_panel_row(total, task.y + r * task.y_pitch, task.columns, task.add);
+  }
+}
+
+using PanelKernel = void (*)(const PackedTask&);
+
+template <PackedFormat Format, int... Rows>
+constexpr auto panel_kernels(std::integer_sequence<int, Rows...>) {
+  return std::array<PanelKernel, sizeof...(Rows)>{&multiply_panel<Format, Rows + 1>...};
+}
+
+/// The kernel for `rows` rows, 1 to most_packed_rows.
+template <PackedFormat Format>
+PanelKernel panel_kernel(Index rows) {
+  static constexpr auto kernels = panel_kernels<Format>(std::make_integer_sequence<int, most_packed_rows>());
+  return kernels[static_cast<std::size_t>(rows - 1)];
+}
+
+}  // namespace detail
+
+/// A weight [N, K] laid out for `multiply`: panels of N side by side, each holding its columns for k = 0, 1, ...
+class PackedWeights {
+ public:
+  PackedWeights() = default;
+  explicit PackedWeights(Rows<const float> weight, PackedFormat format = PackedFormat::float32) : format_(format) {
+    pack(weight);
+  }
+
+  /// Takes new values; keeps the storage if the shape is the same.
+  void pack(Rows<const float> weight) {
+    if (weight.rows != outputs_ || weight.columns != inputs_) {
+      outputs_ = weight.rows;
+      inputs_ = weight.columns;
+      words_ = Tensor<float>({panels() * inputs_ * panel_words()});
+    }
+    parallel_for(panels(), 1, [&](Index panel) { pack_panel(weight, panel); });
+  }
+
+  Index outputs() const { return outputs_; }
+  Index inputs() const { return inputs_; }
+  PackedFormat format() const { return format_; }
+  Index panels() const { return (outputs_ + detail::panel_columns - 1) / detail::panel_columns; }
+  const float* panel(Index index) const { return words_.data() + index * inputs_ * panel_words(); }
+
+ private:
+  Index panel_words() const { return format_ == PackedFormat::float32 ? detail::panel_columns : detail::float_lanes; }
+
+  void pack_panel(Rows<const float> weight, Index index) {
+    const Index first = index * detail::panel_columns;
+    const Index width = panel_words();
+    float* to = words_.data() + index * inputs_ * width;
+    const auto value = [&](Index column, Index k) {
+      return first + column < outputs_ ? weight(first + column, k) : 0.0f;
+    };
+    for (Index k = 0; k < inputs_; ++k) {
+      for (Index c = 0; c < width; ++c) {
+        if (format_ == PackedFormat::float32) {
+          to[k * width + c] = value(c, k);
+        } else {
+          const std::uint32_t low = bf16(value(c, k)).bits;
+          const std::uint32_t high = bf16(value(c + detail::float_lanes, k)).bits;
+          const std::uint32_t word = low | high << 16;
+          std::memcpy(to + k * width + c, &word, sizeof(word));  // a signalling NaN as float could change
+        }
+      }
+    }
+  }
+
+  PackedFormat format_ = PackedFormat::float32;
+  Index outputs_ = 0;
+  Index inputs_ = 0;
+  Tensor<float> words_;
+};
+
+namespace detail {
+
+template <PackedFormat Format>
+void multiply_panels(Rows<const float> x, const PackedWeights& weights, Rows<float> y, Index first, Index last) {
+  const Index blocks = (x.rows + most_packed_rows - 1) / most_packed_rows;
+  // A panel's stretch of k stays in the first-level cache while all rows pass over it.
+  const Index stretch = blocks <= 2 ? x.columns : 256;
+  for (Index k = 0; k < x.columns; k += stretch) {
+    const Index depth = std::min(stretch, x.columns - k);
+    for (Index panel = first; panel < last; ++panel) {
+      const Index column = panel * panel_columns;
+      for (Index block = 0; block < blocks; ++block) {
+        const Index row = x.rows * block / blocks;
+        const Index rows = x.rows * (block + 1) / blocks - row;
+        panel_kernel<Format>(rows)({x.row(row) + k, x.pitch, weights.panel(panel) + k * panel_words<Format>, depth,
+                                    y.row(row) + column, y.pitch, std::min(panel_columns, y.columns - column), k > 0});
+      }
+    }
+  }
+}
+
+}  // namespace detail
+
+/// y [M, N] = x [M, K] W^T for packed W [N, K], best up to about 64 rows. Throws Error if the shapes do not fit.
+inline void multiply(Cpu, Rows<const float> x, const PackedWeights& weights, Rows<float> y) {
+  if (x.columns != weights.inputs() || y.columns != weights.outputs() || x.rows != y.rows) {
+    throw Error("[multiply] expected [M, K] x [N, K]^T = [M, N], got " + detail::shape_text(x) + " x [" +
+                std::to_string(weights.outputs()) + ", " + std::to_string(weights.inputs()) +
+                "]^T = " + detail::shape_text(y));
+  }
+  if (x.rows == 0) return;
+  if (x.columns == 0) {
+    for (Index r = 0; r < y.rows; ++r) std::fill_n(y.row(r), y.columns, 0.0f);
+    return;
+  }
+  const Index work = x.columns * detail::panel_columns * std::max<Index>(2, x.rows / 4);
+  parallel_chunks(weights.panels(), 1 + 32768 / (work + 1), [&](Index first, Index last) {
+    if (weights.format() == PackedFormat::float32) {
+      detail::multiply_panels<PackedFormat::float32>(x, weights, y, first, last);
+    } else {
+      detail::multiply_panels<PackedFormat::bf16>(x, weights, y, first, last);
+    }
+  });
+}
+
+}  // namespace caprl
