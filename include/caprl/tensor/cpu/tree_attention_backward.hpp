@@ -180,7 +180,7 @@ struct TreeAttentionBackward {
   }
 
   /// Scores to weights, and the weights' gradients to the scores'.
-  void weigh(Index head, const TilePair& pair, const Scratch& scratch) const {
+  [[gnu::flatten]] void weigh(Index head, const TilePair& pair, const Scratch& scratch) const {
     constexpr Index lanes = Pack<T>::lanes;
     const RowTile tile = local_tile(pair.query_tile);
     const Index columns = padded_columns<T>(pair.key_end - pair.key_begin);

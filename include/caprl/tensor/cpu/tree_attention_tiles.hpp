@@ -63,7 +63,7 @@ struct OnlineSoftmax {
   /// Replaces `packs` packs of scores by weights, relative to the new greatest. Returns the factor for what was summed
   /// before. Where `mask(p)` does not hold, weights are exactly 0. NaN scores become NaN weights.
   template <class Mask>
-  T update(T* scores, Index packs, const Mask& mask) {
+  [[gnu::flatten]] T update(T* scores, Index packs, const Mask& mask) {
     constexpr Index lanes = Pack<T>::lanes;
     Pack<T> largest(greatest);
     for (Index p = 0; p < packs; ++p) {
