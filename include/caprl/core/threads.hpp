@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <exception>
 
 #include "caprl/core/error.hpp"
 #include "caprl/core/index.hpp"
@@ -32,7 +33,8 @@ inline void set_threads(int count) {
 inline bool inside_parallel() { return omp_in_parallel() != 0; }
 
 /// Calls body(begin, end) on disjoint static chunks of [0, count), one per thread, none smaller than `grain` unless it
-/// is the only one. Chunks depend on count, grain and the thread setting alone. The body must not throw.
+/// is the only one. Chunks depend on count, grain and the thread setting alone. If bodies throw, the exception of the
+/// first chunk that did is thrown here, after all have ended.
 template <class Body>
 void parallel_chunks(Index count, Index grain, const Body& body) {
   if (count <= 0) return;
@@ -41,10 +43,21 @@ void parallel_chunks(Index count, Index grain, const Body& body) {
     body(Index{0}, count);
     return;
   }
-#pragma omp parallel for schedule(static, 1) num_threads(static_cast<int>(parts))
+  std::exception_ptr failure;
+  Index failed_part = parts;
+#pragma omp parallel for schedule(static, 1) num_threads(static_cast <int>(parts))
   for (Index part = 0; part < parts; ++part) {
-    body(count * part / parts, count * (part + 1) / parts);
+    try {
+      body(count * part / parts, count * (part + 1) / parts);
+    } catch (...) {
+#pragma omp critical(caprl_parallel_failure)
+      if (part < failed_part) {
+        failed_part = part;
+        failure = std::current_exception();
+      }
+    }
   }
+  if (failure) std::rethrow_exception(failure);
 }
 
 /// Calls body(i) for each i in [0, count); see `parallel_chunks`.

@@ -5,19 +5,10 @@
 
 #include "caprl/autograd/attention.hpp"
 #include "caprl/autograd/embedding.hpp"
+#include "caprl/model/decoder_settings.hpp"
 #include "caprl/model/transformer_block.hpp"
 
 namespace caprl {
-
-/// A language model's configuration, in the terms of Hugging Face's config.json.
-struct DecoderSettings {
-  BlockSettings block;
-  Index layers = 0;
-  Index vocabulary_size = 0;
-  Index maximum_positions = 0;
-  double rope_theta = 10000;
-  bool tied_embeddings = true;  ///< the output head is the embedding table
-};
 
 /// A causal language model of the Llama family, without a batch dimension: rows of tokens, laid out by a prefix tree.
 template <class T, class Device = Cpu>

@@ -8,24 +8,12 @@
 #include "caprl/autograd/linear.hpp"
 #include "caprl/autograd/norm.hpp"
 #include "caprl/autograd/rotary.hpp"
+#include "caprl/model/decoder_settings.hpp"
 #include "caprl/nn/module.hpp"
 #include "caprl/nn/rotary_table.hpp"
 #include "caprl/tensor/tree_attention_options.hpp"
 
 namespace caprl {
-
-/// The sizes of a transformer block, in the terms of Hugging Face's config.json.
-struct BlockSettings {
-  Index hidden_size = 0;
-  Index intermediate_size = 0;
-  Index attention_heads = 0;
-  Index key_value_heads = 0;
-  Index head_size = 0;
-  double norm_epsilon = 1e-6;
-
-  Index query_columns() const { return attention_heads * head_size; }
-  Index key_columns() const { return key_value_heads * head_size; }
-};
 
 /// A pre-norm block of Llama's form: x + o(attend(rotary(qkv(norm(x))))), then x + down(silu(gate) * up) of its norm.
 /// Query, key and value are one product, and so are gate and up; weight files see them apart.

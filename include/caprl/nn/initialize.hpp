@@ -2,30 +2,21 @@
 
 #include <cmath>
 #include <cstdint>
-#include <string_view>
 
+#include "caprl/core/hash.hpp"
 #include "caprl/core/random.hpp"
-#include "caprl/core/threads.hpp"
 #include "caprl/nn/module.hpp"
 
 namespace caprl {
 
-namespace detail {
-
-/// FNV-1a, so that a tensor's draws depend on its name and not on the tensors before it.
-inline std::uint32_t name_hash(std::string_view name) {
-  std::uint32_t hash = 2166136261u;
-  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
-  return hash;
-}
-
-}  // namespace detail
-
-/// Fills a block with normal numbers of the given standard deviation, keyed by seed and name.
+/// Fills a block with normal numbers of the given standard deviation, keyed by seed and name: the draws of a tensor do
+/// not depend on the tensors before it.
 template <class T>
 void fill_normal(const NamedBlock<T>& block, double deviation, std::uint64_t seed) {
   const Tensor<T> values = block.of(block.parameter.value());
-  RandomStream stream({.seed = seed, .purpose = Purpose::initial_weights, .item = detail::name_hash(block.name)});
+  RandomStream stream({.seed = seed,
+                       .purpose = Purpose::initial_weights,
+                       .item = static_cast<std::uint32_t>(Fnv1a().add(block.name).value())});
   for (T& value : values.span()) value = static_cast<T>(deviation * stream.normal());
 }
 

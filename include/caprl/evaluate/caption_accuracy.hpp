@@ -1,0 +1,67 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "caprl/judge/exact_judge.hpp"
+#include "caprl/judge/judge_groups.hpp"
+#include "caprl/policy/collect.hpp"
+
+namespace caprl {
+
+/// What a judge makes of one item's caption: means over the item's questions.
+struct ItemAccuracy {
+  double accuracy = 0;  ///< P(gold), the abstain option offered, nothing subtracted for wrong answers
+  double abstain = 0;
+  double leftover = 0;
+  std::vector<QuestionAnswer> answers;  ///< one for each question
+};
+
+inline ItemAccuracy item_accuracy(const CaptionItem& item, std::vector<QuestionAnswer> answers) {
+  ItemAccuracy result;
+  const auto count = static_cast<double>(answers.size());
+  for (std::size_t q = 0; q < answers.size(); ++q) {
+    result.accuracy += answers[q].options[static_cast<std::size_t>(item.questions[q].gold)] / count;
+    result.abstain += answers[q].abstain / count;
+    result.leftover += answers[q].leftover / count;
+  }
+  result.answers = std::move(answers);
+  return result;
+}
+
+/// The accuracy of given captions: captions[i] is a text about items[i].
+template <class T, class Device>
+std::vector<ItemAccuracy> caption_accuracy(const ExactJudge<T, Device>& judge,
+                                           std::span<const CaptionItem* const> items,
+                                           std::span<const Caption> captions) {
+  std::vector<JudgeRequest> requests;
+  for (std::size_t i = 0; i < items.size(); ++i) requests.push_back({items[i], captions.subspan(i, 1)});
+  auto answers = judge.answer(requests);
+  std::vector<ItemAccuracy> accuracies;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    accuracies.push_back(item_accuracy(*items[i], std::move(answers[i].front())));
+  }
+  return accuracies;
+}
+
+/// One caption for each item, `batch_items` at a time. The draws are keyed by the item's place in the list.
+template <Policy P, class Load, Sampler S>
+std::vector<Rollout> caption_items(const P& policy, std::span<const CaptionItem* const> items, const Load& load,
+                                   const S& sampler, Index maximum_tokens, std::uint64_t seed, Index batch_items = 64) {
+  std::vector<Rollout> rollouts;
+  for (std::size_t begin = 0; begin < items.size(); begin += static_cast<std::size_t>(batch_items)) {
+    const std::size_t end = std::min(items.size(), begin + static_cast<std::size_t>(batch_items));
+    GenerateSettings settings{.samples = 1, .maximum_tokens = maximum_tokens, .seed = seed, .step = 0, .item_keys = {}};
+    for (std::size_t i = begin; i < end; ++i) settings.item_keys.push_back(static_cast<std::uint32_t>(i));
+    auto collected = collect(
+        policy, {items.begin() + static_cast<std::ptrdiff_t>(begin), items.begin() + static_cast<std::ptrdiff_t>(end)},
+        load, sampler, settings);
+    for (RolloutGroup& group : collected.groups) rollouts.push_back(std::move(group.front()));
+  }
+  return rollouts;
+}
+
+}  // namespace caprl

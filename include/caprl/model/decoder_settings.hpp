@@ -1,0 +1,30 @@
+#pragma once
+
+#include "caprl/core/index.hpp"
+
+namespace caprl {
+
+/// The sizes of a transformer block, in the terms of Hugging Face's config.json.
+struct BlockSettings {
+  Index hidden_size = 0;
+  Index intermediate_size = 0;
+  Index attention_heads = 0;
+  Index key_value_heads = 0;
+  Index head_size = 0;
+  double norm_epsilon = 1e-6;
+
+  Index query_columns() const { return attention_heads * head_size; }
+  Index key_columns() const { return key_value_heads * head_size; }
+};
+
+/// A language model's configuration, in the terms of Hugging Face's config.json.
+struct DecoderSettings {
+  BlockSettings block;
+  Index layers = 0;
+  Index vocabulary_size = 0;
+  Index maximum_positions = 0;
+  double rope_theta = 10000;
+  bool tied_embeddings = true;  ///< the output head is the embedding table
+};
+
+}  // namespace caprl

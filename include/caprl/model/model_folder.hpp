@@ -1,0 +1,33 @@
+#pragma once
+
+#include <filesystem>
+
+#include "caprl/io/atomic_directory.hpp"
+#include "caprl/io/atomic_file.hpp"
+#include "caprl/io/json_file.hpp"
+#include "caprl/model/weights.hpp"
+#include "caprl/text/tokenizer.hpp"
+
+namespace caprl {
+
+/// A model with the tokenizer that it was trained with: a Hugging Face folder (config.json, tokenizer.json,
+/// model.safetensors).
+template <class Model>
+struct ModelFolder {
+  Model model;
+  Tokenizer tokenizer;
+  std::filesystem::path folder;  ///< where it was read from
+};
+
+/// Writes the folder at once or not at all. `tokenizer_file` is copied into it.
+template <class T, class Model>
+void save_model_folder(const Model& model, const Json& config, const std::filesystem::path& tokenizer_file,
+                       const std::filesystem::path& folder, WeightFormat format) {
+  AtomicDirectory directory(folder);
+  write_file_atomically(directory.path() / "config.json", config.dump(2) + "\n");
+  std::filesystem::copy_file(tokenizer_file, directory.path() / "tokenizer.json");
+  save_weights<T>(model, directory.path() / "model.safetensors", format);
+  directory.commit();
+}
+
+}  // namespace caprl

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <concepts>
+#include <span>
+#include <vector>
+
+#include "caprl/autograd/var.hpp"
+#include "caprl/data/item.hpp"
+#include "caprl/media/clip.hpp"
+#include "caprl/nn/module.hpp"
+#include "caprl/policy/rollout.hpp"
+#include "caprl/sampling/sampler.hpp"
+
+namespace caprl {
+
+/// A Policy captions media and gives differentiable log-probabilities of given captions.
+///
+/// Required of a policy `p`, with `P::Prompt` what it reads and `P::value_type`, `P::device_type` of its numbers:
+///   p.encode(item, media)                      the item's prompt; `media` holds one clip for each of the item's files
+///   p.generate(prompts, sampler, settings)     for each prompt a group of sampled captions with their
+///   log-probabilities p.log_probabilities(prompts, groups, T)    of all tokens of all captions under softmax(z / T),
+///   one after the other
+///                                              [tokens], recorded on the tape if one records
+///   p.blocks()                                 the named tensors, for optimizers and files
+///
+/// Laws (checked on every policy by the tests):
+///   - log_probabilities gives what generate recorded, within 1e-3;
+///   - a caption's tokens and numbers do not depend on the other prompts and captions of the call, beyond rounding;
+///   - the same settings give the same captions.
+template <class P>
+concept Policy = requires(const P& policy, const CaptionItem& item, std::span<const Clip> media,
+                          std::span<const typename P::Prompt> prompts, std::span<const RolloutGroup> groups,
+                          const GenerateSettings& settings, double temperature) {
+  { policy.encode(item, media) } -> std::same_as<typename P::Prompt>;
+  {
+    policy.log_probabilities(prompts, groups, temperature)
+    } -> std::same_as<Var<typename P::value_type, typename P::device_type>>;
+  { policy.blocks() } -> std::same_as<std::vector<NamedBlock<typename P::value_type, typename P::device_type>>>;
+};
+
+}  // namespace caprl

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "caprl/autograd/log_probability.hpp"
+#include "caprl/model/tiny_vlm.hpp"
+#include "caprl/policy/generate.hpp"
+#include "caprl/policy/policy.hpp"
+#include "caprl/policy/vlm_batch.hpp"
+
+namespace caprl {
+
+/// A vision-language model with its tokenizer, as a policy.
+template <class Model, class T, class Device = Cpu>
+class VlmPolicy {
+ public:
+  using Prompt = VlmPrompt;
+  using value_type = T;
+  using device_type = Device;
+
+  VlmPolicy(Model model, const Tokenizer& tokenizer)
+      : model_(std::move(model)),
+        chat_(tokenizer),
+        encoder_(
+            chat_, model_.settings.vision.image_size, model_.settings.vision.tokens_per_image(),
+            {.patch_pixels = 1, .mean = model_.settings.image_mean, .deviation = model_.settings.image_deviation}) {
+    if (tokenizer.vocabulary_size() > model_.settings.language.vocabulary_size) {
+      throw Error("[VlmPolicy] expected a tokenizer of at most " +
+                  std::to_string(model_.settings.language.vocabulary_size) + " tokens, got " +
+                  std::to_string(tokenizer.vocabulary_size()));
+    }
+  }
+
+  Prompt encode(const CaptionItem& item, std::span<const Clip> media) const { return encoder_(item, media); }
+
+  /// Captions for each prompt; see `GenerateSettings`.
+  template <Sampler S>
+  std::vector<RolloutGroup> generate(std::span<const Prompt> prompts, const S& sampler,
+                                     const GenerateSettings& settings) const {
+    const NoGradient silent;
+    const VlmBatch batch = make_vlm_batch(prompts, {}, vocabulary(), tokens_per_image());
+    auto groups = caprl::generate(model_.language, embed_rows(batch), batch.shared, sampler, settings, end_token());
+    for (RolloutGroup& group : groups) {
+      for (Rollout& rollout : group) rollout.caption = caption_of(rollout.tokens);
+    }
+    return groups;
+  }
+
+  /// [tokens of all captions]
+  Var<T, Device> log_probabilities(std::span<const Prompt> prompts, std::span<const RolloutGroup> groups,
+                                   double temperature) const {
+    VlmBatch batch = make_vlm_batch(prompts, groups, vocabulary(), tokens_per_image());
+    const auto hidden = model_.language(embed_rows(batch), batch.shared.tree);
+    return token_log_probabilities(hidden, model_.language.head, std::move(batch.pairs), 1.0 / temperature);
+  }
+
+  /// A caption that was written by somebody as if it had been sampled: for supervised training.
+  Rollout rollout_of(std::string_view text) const {
+    Rollout rollout;
+    rollout.tokens = chat_.tokenizer().encode(text);
+    rollout.tokens.push_back(end_token());
+    rollout.caption = caption_of(rollout.tokens);
+    return rollout;
+  }
+
+  std::vector<NamedBlock<T, Device>> blocks() const { return named_blocks<T, Device>(model_); }
+  const Model& model() const { return model_; }
+  const Tokenizer& tokenizer() const { return chat_.tokenizer(); }
+
+ private:
+  Index vocabulary() const { return model_.settings.language.vocabulary_size; }
+  Index tokens_per_image() const { return model_.settings.vision.tokens_per_image(); }
+  Token end_token() const { return chat_.special_tokens().turn_end; }
+
+  Var<T, Device> embed_rows(const VlmBatch& batch) const {
+    Var<T, Device> features;
+    if (batch.pictures.size() > 0) features = model_.vision(Var<T, Device>(batch.pictures.pixels()));
+    return embed(model_.language.embedding, features, batch.sources);
+  }
+
+  Caption caption_of(std::span<const Token> tokens) const {
+    const bool finished = !tokens.empty() && tokens.back() == end_token();
+    const auto text = tokens.first(tokens.size() - (finished ? 1 : 0));
+    return {.text = chat_.tokenizer().decode(text), .tokens = static_cast<Index>(text.size()), .truncated = !finished};
+  }
+
+  Model model_;
+  ChatTemplate chat_;
+  VlmPromptEncoder encoder_;
+};
+
+template <class T = float>
+using TinyVlmPolicy = VlmPolicy<TinyVlm<T>, T>;
+
+}  // namespace caprl

@@ -1,0 +1,142 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "caprl/advantage/reward_selection.hpp"
+#include "caprl/judge/judge_groups.hpp"
+#include "caprl/objective/aggregation.hpp"
+#include "caprl/objective/policy_loss.hpp"
+#include "caprl/policy/collect.hpp"
+
+namespace caprl {
+
+/// What one pass over a batch of rollouts says.
+struct PolicyGradientStep {
+  double loss = 0;
+  double clipped_share = 0;       ///< of tokens whose gradient a clip cut off
+  double recorded_kl = 0;         ///< mean over tokens of k3 from the sampling policy
+  double largest_difference = 0;  ///< between a recorded and a recomputed log-probability
+  Index tokens = 0;
+};
+
+/// The rollouts that the loss sees, group by group, with their advantages.
+struct WeightedRollouts {
+  std::vector<std::size_t> items;               ///< for each group its index in the collected batch
+  std::vector<RolloutGroup> groups;             ///< copies, since a group may have lost truncated rollouts
+  std::vector<std::vector<double>> advantages;  ///< [groups][rollouts]
+};
+
+/// Pairs the selected rollouts with their advantages.
+template <Policy P>
+WeightedRollouts weigh(const Collected<P>& collected, const RewardSelection& selection, const Advantages& advantages) {
+  std::vector<std::pair<std::size_t, std::size_t>> places;  // of each rollout among all: group and number
+  for (std::size_t g = 0; g < collected.groups.size(); ++g) {
+    for (std::size_t r = 0; r < collected.groups[g].size(); ++r) places.emplace_back(g, r);
+  }
+  WeightedRollouts weighted;
+  for (std::size_t g = 0; g < selection.groups.size(); ++g) {
+    weighted.items.push_back(static_cast<std::size_t>(selection.groups[g]));
+    weighted.groups.emplace_back();
+    weighted.advantages.emplace_back();
+    for (Index i = selection.batch.group_begin[g]; i < selection.batch.group_begin[g + 1]; ++i) {
+      const auto [group, number] = places[static_cast<std::size_t>(selection.rollouts[static_cast<std::size_t>(i)])];
+      weighted.groups.back().push_back(collected.groups[group][number]);
+      weighted.advantages.back().push_back(advantages.values[static_cast<std::size_t>(i)]);
+    }
+  }
+  return weighted;
+}
+
+namespace detail {
+
+/// The groups [begin, end) whose tokens fit into a micro-batch; at least one.
+inline std::size_t micro_batch_end(std::span<const RolloutGroup> groups, std::size_t begin, Index maximum_tokens) {
+  Index tokens = 0;
+  std::size_t end = begin;
+  for (; end < groups.size(); ++end) {
+    for (const Rollout& rollout : groups[end]) tokens += static_cast<Index>(rollout.tokens.size());
+    if (end > begin && tokens > maximum_tokens) break;
+  }
+  return end;
+}
+
+/// The loss of a micro-batch's tokens; writes its derivative by each log-probability.
+template <class T>
+void add_token_losses(const PolicyLoss& loss, const Aggregation& aggregation, const BatchCounts& counts,
+                      std::span<const RolloutGroup> groups, std::span<const std::vector<double>> advantages,
+                      std::span<const T> log_probabilities, std::span<const T> reference, std::span<T> derivatives,
+                      PolicyGradientStep& step) {
+  std::size_t at = 0;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    for (std::size_t r = 0; r < groups[g].size(); ++r) {
+      const Rollout& rollout = groups[g][r];
+      const double weight = aggregation.token_weight(counts, static_cast<Index>(rollout.tokens.size()));
+      for (const float recorded : rollout.log_probabilities) {
+        const auto now = static_cast<double>(log_probabilities[at]);
+        const TokenLoss token = loss({.log_probability = now,
+                                      .recorded = static_cast<double>(recorded),
+                                      .reference = reference.empty() ? 0.0 : static_cast<double>(reference[at]),
+                                      .advantage = advantages[g][r],
+                                      .weight = weight});
+        const double apart = static_cast<double>(recorded) - now;
+        step.loss += token.loss;
+        step.clipped_share += token.clipped ? 1.0 : 0.0;
+        step.recorded_kl += std::expm1(apart) - apart;
+        step.largest_difference = std::max(step.largest_difference, std::abs(apart));
+        derivatives[at++] = static_cast<T>(token.derivative);
+      }
+    }
+  }
+}
+
+}  // namespace detail
+
+/// Adds the gradients of the policy loss over all rollouts. `micro_tokens` bounds the caption tokens in memory at once;
+/// since every token's weight comes from the whole batch, it changes nothing but rounding. `reference` is needed only
+/// for a KL term in the loss; otherwise it may be null.
+template <Policy P>
+PolicyGradientStep add_policy_gradients(const P& policy, const P* reference, const Collected<P>& collected,
+                                        const WeightedRollouts& rollouts, const PolicyLoss& loss,
+                                        const Aggregation& aggregation, double temperature, Index micro_tokens) {
+  using T = typename P::value_type;
+  require(reference != nullptr || !loss.needs_reference(),
+          "[add_policy_gradients] expected a reference policy for the KL term of the loss");
+  BatchCounts counts;
+  for (const RolloutGroup& group : rollouts.groups) {
+    for (const Rollout& rollout : group) {
+      ++counts.sequences;
+      counts.tokens += static_cast<Index>(rollout.tokens.size());
+    }
+  }
+  PolicyGradientStep step;
+  step.tokens = counts.tokens;
+  for (std::size_t begin = 0, end = 0; begin < rollouts.groups.size(); begin = end) {
+    end = detail::micro_batch_end(rollouts.groups, begin, micro_tokens);
+    const auto groups = std::span(rollouts.groups).subspan(begin, end - begin);
+    std::vector<typename P::Prompt> prompts;
+    for (std::size_t g = begin; g < end; ++g) prompts.push_back(collected.prompts[rollouts.items[g]]);
+    Var<T, typename P::device_type> frozen;
+    if (loss.needs_reference()) frozen = reference->log_probabilities(prompts, groups, temperature);
+    Tape tape;
+    const auto log_probabilities = policy.log_probabilities(prompts, groups, temperature);
+    Tensor<T, typename P::device_type> derivatives(log_probabilities.shape());
+    detail::add_token_losses<T>(loss, aggregation, counts, groups,
+                                std::span(rollouts.advantages).subspan(begin, end - begin),
+                                log_probabilities.value().span(),
+                                frozen.defined() ? frozen.value().span() : std::span<T>{}, derivatives.span(), step);
+    log_probabilities.seed_gradient(derivatives);
+    tape.backward();
+  }
+  if (step.tokens > 0) {
+    step.clipped_share /= static_cast<double>(step.tokens);
+    step.recorded_kl /= static_cast<double>(step.tokens);
+  }
+  return step;
+}
+
+}  // namespace caprl

@@ -1,0 +1,162 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "caprl/core/interrupt.hpp"
+#include "caprl/core/threads.hpp"
+#include "caprl/io/checkpoint_folder.hpp"
+#include "caprl/optim/adamw.hpp"
+#include "caprl/optim/schedule.hpp"
+#include "caprl/train/metrics.hpp"
+
+namespace caprl {
+
+struct RunSettings {
+  std::filesystem::path folder;  ///< metrics.jsonl, timings.jsonl and checkpoints/ go here
+  Index steps = 100;             ///< optimizer steps in all
+  Index checkpoint_every = 20;   ///< steps between checkpoints; one is always saved at the end and at Ctrl-C
+  Index keep_checkpoints = 2;
+  AdamWSettings optimizer;
+  LearningRate learning_rate;
+  Json recorded = Json::object();  ///< the settings that may not change when the run goes on
+};
+
+/// The part that every kind of training shares: the optimizer, its schedule, logs and checkpoints. Opened on a folder
+/// that holds a checkpoint, it goes on from there, bit for bit as if it had never stopped.
+///
+///     TrainingRun<float> run(settings, policy.blocks());
+///     while (run.going()) {
+///       ...                                  // add gradients
+///       const double norm = run.update();
+///       run.finish_step(metrics, timings);
+///     }
+template <class T, class Device = Cpu>
+class TrainingRun {
+ public:
+  TrainingRun(const RunSettings& settings, std::vector<NamedBlock<T, Device>> blocks)
+      : settings_(settings),
+        blocks_(std::move(blocks)),
+        optimizer_(distinct_parameters(), settings.optimizer),
+        checkpoints_(settings.folder / "checkpoints", settings.keep_checkpoints) {
+    settings_.recorded["threads"] = threads();
+    if (const auto checkpoint = checkpoints_.latest()) resume(*checkpoint);
+    log_.emplace(settings.folder, step_ - 1);
+  }
+
+  /// The step to do next, from 0; it is also the number of steps done.
+  Index step() const { return step_; }
+  Index steps() const { return settings_.steps; }
+  bool going() const { return step_ < settings_.steps && !interrupted(); }
+  double learning_rate() const { return settings_.learning_rate(step_); }
+
+  /// One optimizer step from the summed gradients. Returns their norm before clipping.
+  double update() { return optimizer_.step(learning_rate()); }
+
+  /// Records the step's figures and saves a checkpoint where one is due. With a validation `score`, one is saved in any
+  /// case, and the checkpoint with the highest score is kept apart.
+  void finish_step(const MetricsRow& metrics, const MetricsRow& timings, std::optional<double> score = {}) {
+    log_->record(metrics);
+    log_->record_timings(timings);
+    ++step_;
+    const bool is_best = score && (!best_score_ || *score > *best_score_);
+    if (is_best) best_score_ = score;
+    if (score || step_ % settings_.checkpoint_every == 0 || !going()) save();
+    if (is_best) checkpoints_.keep_as_best(step_);
+  }
+
+  std::optional<double> best_score() const { return best_score_; }
+
+  /// Puts the weights of the best checkpoint by validation in place, if there is one.
+  bool load_best() const {
+    const auto best = checkpoints_.best();
+    if (best) load_weights_of(*best);
+    return best.has_value();
+  }
+
+ private:
+  std::vector<Parameter<T, Device>> distinct_parameters() const {
+    std::vector<Parameter<T, Device>> parameters;
+    for (const auto& block : blocks_) {
+      if (std::ranges::find(parameters, block.parameter) == parameters.end()) parameters.push_back(block.parameter);
+    }
+    return parameters;
+  }
+
+  /// Calls use(name, tensor) for each block of each optimizer average.
+  template <class Use>
+  void for_each_average(const Use& use) const {
+    for (const auto& block : blocks_) {
+      for (const auto& state : optimizer_.states()) {
+        if (!(state.parameter == block.parameter)) continue;
+        use(block.name + ".first", block.of(state.first));
+        use(block.name + ".second", block.of(state.second));
+      }
+    }
+  }
+
+  void save() {
+    log_->sync();
+    checkpoints_.save(step_, [&](CheckpointWriter& writer) {
+      std::vector<NamedTensor> weights;
+      for (const auto& block : blocks_) weights.push_back(named_tensor(block.name, block.of(block.parameter.value())));
+      writer.tensors("weights", std::move(weights));
+      std::vector<NamedTensor> averages;
+      for_each_average(
+          [&](const std::string& name, const auto& tensor) { averages.push_back(named_tensor(name, tensor)); });
+      writer.tensors("optimizer", std::move(averages));
+      Json state = {{"optimizer_steps", optimizer_.steps()}};
+      if (best_score_) state["best_score"] = *best_score_;
+      writer.commit(state, settings_.recorded);
+    });
+  }
+
+  void resume(const Checkpoint& checkpoint) {
+    checkpoint.require_settings(settings_.recorded);
+    load_weights_of(checkpoint);
+    const SafetensorsFile averages = checkpoint.tensors("optimizer");
+    for_each_average([&](const std::string& name, const auto& tensor) { read_into(averages, name, tensor); });
+    const JsonFields state = checkpoint.state_fields();
+    optimizer_.set_steps(state.get<Index>("optimizer_steps"));
+    if (state.has("best_score")) best_score_ = state.get<double>("best_score");
+    step_ = checkpoint.step();
+  }
+
+  void load_weights_of(const Checkpoint& checkpoint) const {
+    const SafetensorsFile weights = checkpoint.tensors("weights");
+    for (const auto& block : blocks_) read_into(weights, block.name, block.of(block.parameter.value()));
+  }
+
+  template <class U>
+  static void read_into(const SafetensorsFile& file, const std::string& name, const Tensor<U, Device>& target) {
+    const Tensor<U> read = file.read<U>(name, target.shape());
+    std::copy_n(read.data(), read.elements(), target.data());
+  }
+
+  RunSettings settings_;
+  std::vector<NamedBlock<T, Device>> blocks_;
+  AdamWOptimizer<T, Device> optimizer_;
+  CheckpointFolder checkpoints_;
+  std::optional<MetricsLog> log_;
+  std::optional<double> best_score_;
+  Index step_ = 0;
+};
+
+/// Seconds since it was made or last read.
+class StopWatch {
+ public:
+  double lap() {
+    const auto now = std::chrono::steady_clock::now();
+    return std::chrono::duration<double>(now - std::exchange(since_, now)).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace caprl

@@ -1,0 +1,153 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "caprl/advantage/rloo.hpp"
+#include "caprl/core/progress.hpp"
+#include "caprl/data/order.hpp"
+#include "caprl/train/policy_gradient.hpp"
+#include "caprl/train/run.hpp"
+#include "caprl/train/step_metrics.hpp"
+
+namespace caprl {
+
+struct TrainerSettings {
+  RunSettings run;
+  Index batch_items = 32;      ///< items a step samples captions for
+  Index samples = 8;           ///< captions for each item
+  Index maximum_tokens = 128;  ///< of a caption
+  Index updates = 1;           ///< optimizer updates from one batch of rollouts
+  Index micro_tokens = 8192;   ///< caption tokens in memory at once; changes nothing but rounding
+  TruncatedRule truncated = TruncatedRule::zero_reward;
+  PolicyLoss loss{};
+  Aggregation aggregation{};
+  double log_probability_bound = 1e-3;  ///< largest difference between recorded and recomputed log-probabilities
+  double missing_limit = 0.5;           ///< share of groups without a reward above which the run stops
+  bool off_policy = false;              ///< allow samplers that filter: the recorded numbers are then not theirs
+  Index validate_every = 0;             ///< steps; 0: never
+  std::uint64_t seed = 0;
+  std::string title = "reinforce";
+};
+
+/// Reinforcement learning with verifiable rewards: sample captions, judge them, estimate advantages, update.
+///
+/// The parts are taken as they are and stay usable outside. A loop of another kind is written from the same public
+/// pieces (`collect`, `judge_groups`, `select_rewards`, `weigh`, `add_policy_gradients`, `TrainingRun`); see
+/// examples/custom_loop.cpp.
+template <Policy P, Sampler S, RewardJudge J, AdvantageEstimator E = Rloo>
+class Trainer {
+ public:
+  /// `judge` and `reference` (for a KL term; may be null) must outlive the trainer.
+  Trainer(const P& policy, S sampler, J& judge, E estimator, TrainerSettings settings, const P* reference = nullptr)
+      : policy_(policy),
+        sampler_(std::move(sampler)),
+        judge_(judge),
+        estimator_(std::move(estimator)),
+        settings_(std::move(settings)),
+        reference_(reference) {
+    if (sampler_.filters() && !settings_.off_policy) {
+      throw Error("[Trainer] expected a sampler that draws from the whole distribution, got one that filters", "",
+                  "use Sample<Temperature>, or set off_policy");
+    }
+  }
+
+  /// Trains on `items`, whose media `load(item)` gives. `validate(step, metrics)` is called every `validate_every`
+  /// steps and after the last; it returns the score by which the best checkpoint is chosen. Goes on where a run in the
+  /// same folder stopped.
+  template <class Load, class Validate>
+  void run(std::span<const CaptionItem> items, const Load& load, const Validate& validate) {
+    const InterruptScope ctrl_c;
+    TrainingRun<typename P::value_type, typename P::device_type> run(settings_.run, policy_.blocks());
+    DataOrder order(static_cast<Index>(items.size()), settings_.seed);
+    Progress progress(settings_.title, run.steps(), run.step());
+    while (run.going()) {
+      StepMetrics figures(run.step());
+      const auto collected = collect_step(items, load, order, run.step());
+      figures.rollout(collected);
+      const auto rewards = judge_groups(judge_, collected);
+      const RewardSelection selection = select(collected, rewards);
+      figures.judged(collected, rewards, selection, judge_.part_names());
+      const Advantages advantages = estimator_(selection.batch);
+      const WeightedRollouts weighted = weigh(collected, selection, advantages);
+      figures.advantages(advantages);
+      for (Index update = 0; update < settings_.updates; ++update) {
+        const PolicyGradientStep step =
+            add_policy_gradients(policy_, reference_, collected, weighted, settings_.loss, settings_.aggregation,
+                                 temperature(), settings_.micro_tokens);
+        if (update == 0) require_one_numeric_path(step, run.step());
+        figures.updated(update, step, run.update(), run.learning_rate());
+      }
+      std::optional<double> score;
+      const bool due = settings_.validate_every > 0 && (run.step() + 1) % settings_.validate_every == 0;
+      if (due || run.step() + 1 == run.steps()) score = validate(run.step() + 1, figures.metrics());
+      run.finish_step(figures.metrics(), figures.timings(), score);
+      progress.update(run.step(), figures.shown());
+    }
+  }
+
+ private:
+  double temperature() const { return sampler_.temperature() > 0 ? sampler_.temperature() : 1.0; }
+
+  template <class Load>
+  Collected<P> collect_step(std::span<const CaptionItem> items, const Load& load, DataOrder& order, Index step) const {
+    GenerateSettings generate{.samples = settings_.samples,
+                              .maximum_tokens = settings_.maximum_tokens,
+                              .seed = settings_.seed,
+                              .step = static_cast<std::uint32_t>(step),
+                              .item_keys = {}};
+    std::vector<const CaptionItem*> batch;
+    for (const Index i : order.batch(step, settings_.batch_items)) {
+      batch.push_back(&items[static_cast<std::size_t>(i)]);
+      generate.item_keys.push_back(static_cast<std::uint32_t>(i));
+    }
+    return collect(policy_, std::move(batch), load, sampler_, generate);
+  }
+
+  RewardSelection select(const Collected<P>& collected, std::span<const std::vector<Reward>> rewards) const {
+    std::vector<std::vector<bool>> truncated;
+    for (const RolloutGroup& group : collected.groups) {
+      auto& flags = truncated.emplace_back();
+      for (const Rollout& rollout : group) flags.push_back(rollout.caption.truncated);
+    }
+    const std::vector<double> weights = part_weights(judge_);
+    RewardSelection selection = select_rewards(rewards, truncated, weights, settings_.truncated);
+    const double missing = static_cast<double>(selection.missing_groups) / static_cast<double>(rewards.size());
+    if (missing > settings_.missing_limit) {
+      throw Error("[Trainer] expected rewards for at least " + std::to_string(1 - settings_.missing_limit) +
+                      " of the groups, got none for " + std::to_string(selection.missing_groups) + " of " +
+                      std::to_string(rewards.size()),
+                  first_reason(rewards), "see to the judge; the last checkpoint is whole");
+    }
+    return selection;
+  }
+
+  static std::string first_reason(std::span<const std::vector<Reward>> rewards) {
+    for (const auto& group : rewards) {
+      for (const Reward& reward : group) {
+        if (!reward.total) return reward.missing_reason;
+      }
+    }
+    return {};
+  }
+
+  void require_one_numeric_path(const PolicyGradientStep& step, Index number) const {
+    if (step.largest_difference <= settings_.log_probability_bound) return;
+    throw Error("[Trainer] expected recorded and recomputed log-probabilities within " +
+                    std::to_string(settings_.log_probability_bound) + ", got a difference of " +
+                    std::to_string(step.largest_difference),
+                "step " + std::to_string(number), "the weights may have diverged; go back to the last checkpoint");
+  }
+
+  const P& policy_;
+  S sampler_;
+  J& judge_;
+  E estimator_;
+  TrainerSettings settings_;
+  const P* reference_;
+};
+
+}  // namespace caprl
