@@ -125,14 +125,19 @@ inline bool equal_letters(char a, char b) {
   return std::tolower(static_cast<unsigned char>(a)) == std::tolower(static_cast<unsigned char>(b));
 }
 
-/// Puts a space after the first character of every occurrence of `marker`, whatever its case.
+/// Puts a space after the first character of every occurrence of `marker`, whatever its case; a marker of one character
+/// becomes a space.
 inline std::string break_marker(std::string text, std::string_view marker) {
-  if (marker.empty()) return text;
   auto from = text.begin();
   for (;;) {
     const auto at = std::search(from, text.end(), marker.begin(), marker.end(), equal_letters);
-    if (at == text.end()) return text;
-    from = text.insert(at + 1, ' ');
+    if (marker.empty() || at == text.end()) return text;
+    if (marker.size() == 1) {
+      *at = ' ';
+      from = at + 1;
+    } else {
+      from = text.insert(at + 1, ' ');
+    }
   }
 }
 

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "caprl/judge/reward_judge.hpp"
+
+namespace caprl::test {
+
+/// The same number, or both missing.
+inline bool same_reward(const Reward& a, const Reward& b) {
+  return a.total == b.total && a.parts == b.parts && a.missing_reason.empty() == b.missing_reason.empty();
+}
+
+inline void check_reward(const Reward& reward, const std::vector<double>& weights) {
+  if (!reward.total) {
+    CHECK_FALSE(reward.missing_reason.empty());
+    CHECK(reward.parts.empty());
+    return;
+  }
+  CHECK(reward.missing_reason.empty());
+  REQUIRE(reward.parts.size() == weights.size());
+  double sum = 0;
+  for (std::size_t part = 0; part < weights.size(); ++part) sum += weights[part] * reward.parts[part];
+  CHECK(*reward.total == doctest::Approx(sum));
+}
+
+/// The laws of `RewardJudge`, on items and captions of the caller's: every caption is tried on every item.
+template <RewardJudge Judge>
+void check_judge_laws(Judge& judge, const std::vector<CaptionItem>& items, const std::vector<Caption>& captions) {
+  const std::vector<double> weights = part_weights(static_cast<const Judge&>(judge));
+  CHECK(judge.part_names().size() == weights.size());
+  std::vector<JudgeRequest> requests;
+  for (const CaptionItem& item : items) requests.push_back({&item, captions});
+  const auto together = judge.score(requests);
+  REQUIRE(together.size() == items.size());
+
+  std::vector<Caption> reversed(captions.rbegin(), captions.rend());
+  reversed.push_back(captions.front());  // equal captions get equal rewards
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    REQUIRE(together[i].size() == captions.size());
+    const std::vector<JudgeRequest> alone{{&items[i], reversed}};
+    const auto rewards = judge.score(alone);
+    REQUIRE(rewards.size() == 1);
+    REQUIRE(rewards[0].size() == reversed.size());
+    for (std::size_t c = 0; c < captions.size(); ++c) {
+      check_reward(together[i][c], weights);
+      CHECK(same_reward(together[i][c], rewards[0][captions.size() - 1 - c]));
+    }
+    CHECK(same_reward(rewards[0].back(), together[i][0]));
+  }
+  CHECK(judge.score({}).empty());
+  const std::vector<JudgeRequest> no_captions{{&items[0], {}}};
+  const auto nothing = judge.score(no_captions);
+  CHECK(nothing.size() == 1);
+  CHECK(nothing.at(0).empty());
+}
+
+}  // namespace caprl::test
