@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -98,10 +100,12 @@ class TokenizerJsonReader {
     return string(object, "type", path);
   }
 
-  Token id(const Json& value, const std::string& path) const {
-    const bool good = value.is_number_unsigned() && value.get<std::uint64_t>() < std::uint64_t{token_id_limit};
-    check(good, path, "an id from 0 to " + std::to_string(token_id_limit - 1), value);
-    return value.get<Token>();
+  static bool is_id(const Json& value) {
+    return value.is_number_unsigned() && value.get<std::uint64_t>() < std::uint64_t{token_id_limit};
+  }
+
+  void check_id(const Json& value, const std::string& path) const {
+    check(is_id(value), path, "an id from 0 to " + std::to_string(token_id_limit - 1), value);
   }
 
   /// Calls visit(element, its path) for each element of a Sequence.
@@ -180,19 +184,16 @@ class TokenizerJsonReader {
     check(!flag(model, "byte_fallback", false, "model"), "model.byte_fallback", "false", field(model, "byte_fallback"));
     definition_.ignore_merges = flag(model, "ignore_merges", false, "model");
     read_vocabulary(field(model, "vocab"));
-    const Json& merges = list(model, "merges", "model");
-    definition_.merges.reserve(merges.size());
-    for (std::size_t i = 0; i < merges.size(); ++i) {
-      read_merge(merges[i], "model.merges[" + std::to_string(i) + "]");
-    }
+    read_merges(list(model, "merges", "model"));
   }
 
   void read_vocabulary(const Json& vocabulary) {
     check(vocabulary.is_object(), "model.vocab", "an object", vocabulary);
     id_of_.reserve(vocabulary.size());
     definition_.vocabulary.reserve(vocabulary.size());
-    for (const auto& [text, value] : vocabulary.items()) {
-      const Token token = id(value, "model.vocab[" + show(text) + "]");
+    for (const auto& [text, value] : vocabulary.get_ref<const Json::object_t&>()) {
+      if (!is_id(value)) check_id(value, "model.vocab[" + show(text) + "]");
+      const Token token = value.get<Token>();
       id_of_.emplace(text, token);
       std::optional<std::string> bytes = from_byte_level(text);
       const bool reachable = bytes.has_value() && !bytes->empty();
@@ -200,28 +201,33 @@ class TokenizerJsonReader {
     }
   }
 
-  void read_merge(const Json& merge, const std::string& path) {
-    std::string left;
-    std::string right;
-    if (merge.is_string()) {
-      const auto& text = merge.get_ref<const std::string&>();
-      const std::size_t space = text.find(' ');
-      check(space != std::string::npos && text.find(' ', space + 1) == std::string::npos, path,
-            "two tokens separated by a space", merge);
-      left = text.substr(0, space);
-      right = text.substr(space + 1);
-    } else {
-      check(merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string(), path,
-            "a pair of tokens", merge);
-      left = merge[0].get<std::string>();
-      right = merge[1].get<std::string>();
+  void read_merges(const Json& merges) {
+    definition_.merges.reserve(merges.size());
+    for (std::size_t i = 0; i < merges.size(); ++i) {
+      const auto [left, right] = merge_parts(merges[i], i);
+      definition_.merges.push_back({known(left, i), known(right, i), known(std::string(left) + std::string(right), i)});
     }
-    definition_.merges.push_back({known(left, path), known(right, path), known(left + right, path)});
   }
 
-  Token known(const std::string& text, const std::string& path) const {
+  static std::string merge_path(std::size_t index) { return "model.merges[" + std::to_string(index) + "]"; }
+
+  /// The two tokens of a merge, written "a b" or ["a", "b"].
+  std::pair<std::string_view, std::string_view> merge_parts(const Json& merge, std::size_t index) const {
+    if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
+      return {merge[0].get_ref<const std::string&>(), merge[1].get_ref<const std::string&>()};
+    }
+    if (!merge.is_string()) refuse(merge_path(index), "a pair of tokens", show(merge));
+    const std::string_view text = merge.get_ref<const std::string&>();
+    const std::size_t space = text.find(' ');
+    if (space == std::string_view::npos || text.find(' ', space + 1) != std::string_view::npos) {
+      refuse(merge_path(index), "two tokens separated by a space", show(merge));
+    }
+    return {text.substr(0, space), text.substr(space + 1)};
+  }
+
+  Token known(std::string_view text, std::size_t merge) const {
     const auto found = id_of_.find(text);
-    check(found != id_of_.end(), path, "made of tokens that model.vocab has", Json(text));
+    if (found == id_of_.end()) refuse(merge_path(merge), "made of tokens that model.vocab has", show(text));
     return found->second;
   }
 
@@ -235,7 +241,8 @@ class TokenizerJsonReader {
       for (const char* name : {"single_word", "lstrip", "rstrip"}) {
         check(!flag(token, name, false, path), path + "." + name, "false", field(token, name));
       }
-      AddedToken added{id(field(token, "id"), path + ".id"), string(token, "content", path),
+      check_id(field(token, "id"), path + ".id");
+      AddedToken added{field(token, "id").get<Token>(), string(token, "content", path),
                        flag(token, "special", false, path), flag(token, "normalized", true, path)};
       check(!added.content.empty(), path + ".content", "not empty", token);
       const auto base = id_of_.find(added.content);
@@ -244,8 +251,13 @@ class TokenizerJsonReader {
     }
   }
 
+  struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  };
+
   TokenizerDefinition definition_;
-  std::unordered_map<std::string, Token> id_of_;  // by the file's spelling
+  std::unordered_map<std::string, Token, TextHash, std::equal_to<>> id_of_;  // by the file's spelling
   bool byte_level_ = false;
   int depth_ = 0;
 };
