@@ -1,0 +1,163 @@
+#include "caprl/policy/vlm_policy.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "caprl/sampling/greedy.hpp"
+#include "caprl/sampling/sample.hpp"
+#include "support/tiny_world.hpp"
+
+using namespace caprl;
+using namespace caprl::test;
+
+static_assert(Policy<TinyVlmPolicy<>>);
+
+namespace {
+
+TinyVlmPolicy<> small_policy() {
+  const Tokenizer tokenizer = small_tokenizer();
+  return TinyVlmPolicy<>(small_vlm(tokenizer), tokenizer);
+}
+
+std::vector<VlmPrompt> prompts_of(const TinyVlmPolicy<>& policy, std::vector<std::uint32_t> images) {
+  std::vector<VlmPrompt> prompts;
+  for (const std::uint32_t image : images) {
+    const std::vector<Clip> media{image_clip(image)};
+    prompts.push_back(policy.encode(image_item(), media));
+  }
+  return prompts;
+}
+
+double largest_difference(const Tensor<float>& recomputed, const std::vector<RolloutGroup>& groups) {
+  double largest = 0;
+  const float* now = recomputed.data();
+  for (const RolloutGroup& group : groups) {
+    for (const Rollout& rollout : group) {
+      for (const float recorded : rollout.log_probabilities) {
+        largest = std::max(largest, std::abs(static_cast<double>(recorded) - static_cast<double>(*now++)));
+      }
+    }
+  }
+  return largest;
+}
+
+}  // namespace
+
+TEST_CASE("log-probabilities recorded while sampling are those that are recomputed") {
+  const auto policy = small_policy();
+  const auto prompts = prompts_of(policy, {1, 2, 1});
+  for (const double temperature : {1.0, 0.7}) {
+    const auto groups = policy.generate(prompts, Sample{Temperature{temperature}},
+                                        {.samples = 5, .maximum_tokens = 40, .seed = 3, .item_keys = {}});
+    REQUIRE(groups.size() == 3);
+    REQUIRE(groups[0].size() == 5);
+    const auto recomputed = policy.log_probabilities(prompts, groups, temperature);
+    CHECK(largest_difference(recomputed.value(), groups) < 1e-4);
+    CHECK(largest_difference(policy.log_probabilities(prompts, groups, 2 * temperature).value(), groups) > 1e-2);
+  }
+}
+
+TEST_CASE("a caption does not depend on the other prompts of the call") {
+  const auto policy = small_policy();
+  const GenerateSettings settings{.samples = 3, .maximum_tokens = 30, .seed = 9, .item_keys = {7, 8}};
+  const auto together = policy.generate(prompts_of(policy, {4, 5}), Sample<>(), settings);
+  GenerateSettings alone_settings = settings;
+  alone_settings.item_keys = {8};
+  const auto alone = policy.generate(prompts_of(policy, {5}), Sample<>(), alone_settings);
+  for (std::size_t s = 0; s < 3; ++s) CHECK(together[1][s].tokens == alone[0][s].tokens);
+}
+
+TEST_CASE("other pictures and other keys give other captions") {
+  const auto policy = small_policy();
+  const GenerateSettings settings{.samples = 1, .maximum_tokens = 30, .seed = 9, .item_keys = {7}};
+  GenerateSettings other_key = settings;
+  other_key.item_keys = {8};
+  const auto first = policy.generate(prompts_of(policy, {4}), Sample<>(), settings);
+  const auto second = policy.generate(prompts_of(policy, {4}), Sample<>(), other_key);
+  CHECK(first[0][0].tokens != second[0][0].tokens);
+  const auto prompts = prompts_of(policy, {4, 6});
+  const std::vector<RolloutGroup> same{first[0], first[0]};
+  const auto numbers = policy.log_probabilities(prompts, same, 1.0);
+  const auto tokens = static_cast<Index>(first[0][0].tokens.size());
+  CHECK(std::abs(numbers.value().data()[0] - numbers.value().data()[tokens]) > 1e-6);
+}
+
+TEST_CASE("captions end at their end token or at the limit") {
+  const auto policy = small_policy();
+  const auto groups = policy.generate(prompts_of(policy, {1, 2}), Sample<>(),
+                                      {.samples = 64, .maximum_tokens = 60, .seed = 5, .item_keys = {}});
+  const Token end = *policy.tokenizer().id_of("<|im_end|>");
+  bool some_truncated = false;
+  bool some_finished = false;
+  for (const RolloutGroup& group : groups) {
+    for (const Rollout& rollout : group) {
+      const bool finished = rollout.tokens.back() == end;
+      CHECK(rollout.caption.truncated == !finished);
+      CHECK((finished || rollout.tokens.size() == 60));
+      CHECK(rollout.caption.tokens == static_cast<Index>(rollout.tokens.size()) - (finished ? 1 : 0));
+      CHECK(std::count(rollout.tokens.begin(), rollout.tokens.end(), end) == (finished ? 1 : 0));
+      some_truncated |= !finished;
+      some_finished |= finished;
+    }
+  }
+  CHECK(some_truncated);
+  CHECK(some_finished);
+}
+
+TEST_CASE("greedy captions of a prompt are all the same") {
+  const auto policy = small_policy();
+  const auto groups = policy.generate(prompts_of(policy, {1}), Greedy{}, {.samples = 3, .maximum_tokens = 12, .item_keys = {}});
+  CHECK(groups[0][0].tokens == groups[0][1].tokens);
+  CHECK(groups[0][0].tokens == groups[0][2].tokens);
+}
+
+TEST_CASE("equal pictures are encoded once and their prompts share all rows") {
+  const auto policy = small_policy();
+  const auto prompts = prompts_of(policy, {1, 1, 2});
+  const VlmBatch batch = make_vlm_batch(prompts, {}, policy.model().settings.language.vocabulary_size,
+                                        policy.model().settings.vision.tokens_per_image());
+  CHECK(batch.pictures.size() == 2);
+  CHECK(batch.shared.row(0, 10) == batch.shared.row(1, 10));
+  CHECK(batch.shared.row(0, 20) != batch.shared.row(2, 20));
+}
+
+TEST_CASE("gradients do not depend on how groups are laid out together") {
+  const auto policy = small_policy();
+  const auto prompts = prompts_of(policy, {1, 2});
+  const auto groups = policy.generate(prompts, Sample<>(), {.samples = 4, .maximum_tokens = 20, .seed = 3, .item_keys = {}});
+  const auto gradients = [&](const std::vector<std::vector<std::size_t>>& parts) {
+    for (const auto& block : policy.blocks()) block.parameter.zero_gradient();
+    for (const auto& part : parts) {
+      std::vector<VlmPrompt> some;
+      std::vector<RolloutGroup> captions;
+      for (const std::size_t p : part) {
+        some.push_back(prompts[p / 4]);
+        captions.push_back({groups[p / 4][p % 4]});
+      }
+      Tape tape;
+      const auto numbers = policy.log_probabilities(some, captions, 1.0);
+      numbers.seed_gradient(Tensor<float>::full(numbers.shape(), 1.0f));
+      tape.backward();
+    }
+    std::vector<float> all;
+    for (const auto& parameter : parameters_of<float>(policy.model())) {
+      const auto values = parameter.gradient().span();
+      all.insert(all.end(), values.begin(), values.end());
+    }
+    return all;
+  };
+  const auto together = gradients({{0, 1, 2, 3, 4, 5, 6, 7}});
+  const auto apart = gradients({{0}, {1}, {2}, {3}, {4}, {5}, {6}, {7}});
+  const auto mixed = gradients({{0, 5}, {1, 2, 3}, {4, 6, 7}});
+  double difference = 0, difference_mixed = 0, norm = 0;
+  for (std::size_t i = 0; i < together.size(); ++i) {
+    difference += std::pow(static_cast<double>(together[i] - apart[i]), 2);
+    difference_mixed += std::pow(static_cast<double>(together[i] - mixed[i]), 2);
+    norm += std::pow(static_cast<double>(together[i]), 2);
+  }
+  CHECK(norm > 0);
+  CHECK(std::sqrt(difference / norm) < 1e-5);
+  CHECK(std::sqrt(difference_mixed / norm) < 1e-5);
+}
