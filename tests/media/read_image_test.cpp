@@ -111,6 +111,15 @@ TEST_CASE("what is not a picture is an error that says so") {
   CHECK_THROWS_AS(read_image(CAPRL_TEST_DATA), Error);
 }
 
+TEST_CASE("a JPEG's code tables are checked before they are believed") {
+  std::vector<std::uint8_t> bytes = bytes_of(data + "baseline.jpg");
+  const std::uint8_t marker[] = {0xFF, 0xC4};
+  const auto table = std::search(bytes.begin(), bytes.end(), std::begin(marker), std::end(marker));
+  REQUIRE(table != bytes.end());
+  std::fill_n(table + 5, 16, std::uint8_t{200});
+  CHECK(contains(problem_of(bytes), "code tables of at most 256 codes"));
+}
+
 TEST_CASE("a PNG's check sums are held") {
   std::vector<std::uint8_t> bytes = bytes_of(data + "rgb.png");
   bytes[bytes.size() / 2] ^= 0x10;

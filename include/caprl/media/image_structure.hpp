@@ -35,6 +35,19 @@ inline std::size_t end_of_scan(Bytes bytes, std::size_t at) {
   return bytes.size();
 }
 
+/// Throws unless each of a segment's Huffman tables has at most 256 codes and the segment holds it: stb_image (before
+/// 2.28) writes past its tables otherwise.
+inline void check_huffman_tables(Bytes body, std::string_view where) {
+  while (!body.empty()) {
+    std::size_t codes = 0;
+    for (std::size_t i = 1; i <= 16 && i < body.size(); ++i) codes += body[i];
+    if (codes > 256 || body.size() < 17 + codes) {
+      throw Error("[read_image] expected JPEG code tables of at most 256 codes, got a damaged one", std::string(where));
+    }
+    body = body.subspan(17 + codes);
+  }
+}
+
 /// Walks the markers of a JPEG (ITU T.81, annex B) to its end marker and gives its EXIF orientation. A decoder alone
 /// fills what is missing of a file that is cut off with grey.
 inline int check_jpeg(Bytes bytes, std::string_view where) {
@@ -55,6 +68,7 @@ inline int check_jpeg(Bytes bytes, std::string_view where) {
     if (marker == 0xE1 && orientation == 0 && starts_with(body, std::string_view("Exif\0\0", 6))) {
       orientation = exif_orientation(body.subspan(6));
     }
+    if (marker == 0xC4) check_huffman_tables(body, where);
     at += length;
     if (marker != 0xDA) continue;
     if (++scans > most_scans)

@@ -19,6 +19,9 @@ namespace caprl {
 struct VideoSettings {
   int threads = 0;  ///< of the codec, its own and never OpenMP's; 0 takes the library's thread setting
   Index maximum_pixels = 100'000'000;
+  /// Damaged frames are taken as the decoder patches them up, and the frame before stands for a missing one, as in a
+  /// player, instead of being errors. Files that are cut off stay errors.
+  bool accept_damaged = false;
 };
 
 /// Reads chosen frames of a video file, through libav.
@@ -36,7 +39,7 @@ class VideoReader {
  public:
   explicit VideoReader(const std::string& path, const VideoSettings& settings = {})
       : cursor_(std::make_unique<detail::VideoCursor>(path, settings.threads > 0 ? settings.threads : caprl::threads(),
-                                                      settings.maximum_pixels)) {}
+                                                      settings.maximum_pixels, settings.accept_damaged)) {}
 
   const std::string& path() const { return cursor_->source().path(); }
   const VideoTimeline& timeline() const { return cursor_->index().timeline; }

@@ -17,11 +17,12 @@ namespace caprl::detail {
 /// Decodes any frame of a video, moving through the file as little as it can.
 class VideoCursor {
  public:
-  VideoCursor(const std::string& path, int threads, Index maximum_pixels)
+  VideoCursor(const std::string& path, int threads, Index maximum_pixels, bool accept_damaged)
       : source_(path, log_),
         decoder_(source_, log_, threads, maximum_pixels),
         index_(index_video(source_, decoder_)),
         sent_(static_cast<Index>(index_.packets.size())),
+        accept_damaged_(accept_damaged),
         careful_(index_.counted) {
     if (careful_) restart();
   }
@@ -61,8 +62,8 @@ class VideoCursor {
       restart();
     }
     if (current_ >= number) restart();
-    if (!advance(number)) fail(number, "missing");
-    if (decoder_.damaged()) fail(number, "damaged");
+    if (!advance(number) && !(accept_damaged_ && advance_before(number))) fail(number, "missing");
+    if (decoder_.damaged() && !accept_damaged_) fail(number, "damaged");
     return *frame_;
   }
 
@@ -100,6 +101,15 @@ class VideoCursor {
         draining_ = true;
       }
     }
+  }
+
+  /// Decodes the last frame before a missing one: what a player leaves on the screen.
+  bool advance_before(Index number) {
+    while (number-- > 0) {
+      restart();
+      if (advance(number)) return true;
+    }
+    return false;
   }
 
   /// Sends one packet. False where the decoder needs no more: at the end, or where a jump follows this frame anyway, so
@@ -179,7 +189,8 @@ class VideoCursor {
   bool holds_frame_ = false;
   bool has_packet_ = false;  ///< the packet at `sent_` is read already
   bool draining_ = true;     ///< the decoder takes no more packets before a jump; so it is after the file was indexed
-  bool careful_;             ///< decode everything from the beginning on
+  bool accept_damaged_;
+  bool careful_;                ///< decode everything from the beginning on
   std::vector<bool> selected_;  ///< by place; empty: any frame may follow
   std::span<const Index> upcoming_;
 };
