@@ -1,10 +1,10 @@
 #pragma once
 
 #include <cmath>
-#include <concepts>
 #include <functional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -28,13 +28,14 @@ std::vector<std::vector<Reward>> score_each_caption(std::span<const JudgeRequest
 
 /// A RewardJudge made of any function from (item, caption) to a number.
 ///
-///     PerCaption brevity{"brevity", [](const CaptionItem&, const Caption& caption) { return -1e-3 *
-///     double(caption.tokens); }};
+///     PerCaption brevity{"brevity", [](const CaptionItem&, const Caption& caption) { return -0.001 * caption.tokens; }};
 ///
 /// A result that is not finite is a missing reward.
 template <class Function>
-requires std::convertible_to < std::invoke_result_t<const Function&, const CaptionItem&, const Caption&>,
-double > class PerCaption {
+class PerCaption {
+  static_assert(std::is_invocable_r_v<double, const Function&, const CaptionItem&, const Caption&>,
+                "PerCaption takes a function of (const CaptionItem&, const Caption&) that gives a number");
+
  public:
   PerCaption(std::string name, Function function) : name_(std::move(name)), function_(std::move(function)) {}
 

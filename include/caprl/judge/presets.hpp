@@ -10,20 +10,20 @@
 namespace caprl {
 
 /// The reward of CapRL++'s image stage (arXiv 2606.09393): accuracy + 0.2 length.
-template <RewardJudge Accuracy>
+template <class Accuracy>
 auto published_image_reward(Accuracy accuracy) {
   return WeightedSum{Weighted{std::move(accuracy), 1.0}, Weighted{LengthTerm{}, 0.2}};
 }
 
 /// The reward of CapRL++'s video stage: accuracy + 0.2 timestamp format + 0.2 length.
-template <RewardJudge Accuracy>
+template <class Accuracy>
 auto published_video_reward(Accuracy accuracy) {
   return WeightedSum{Weighted{std::move(accuracy), 1.0}, Weighted{StampTerm{.published = true}, 0.2},
                      Weighted{LengthTerm{}, 0.2}};
 }
 
 /// The video stage's reward with timestamps that must be distinct and lie within the clip.
-template <RewardJudge Accuracy>
+template <class Accuracy>
 auto video_reward(Accuracy accuracy) {
   return WeightedSum{Weighted{std::move(accuracy), 1.0}, Weighted{StampTerm{}, 0.2}, Weighted{LengthTerm{}, 0.2}};
 }

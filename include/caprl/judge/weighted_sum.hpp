@@ -13,8 +13,9 @@
 namespace caprl {
 
 /// A judge and its weight in a sum.
-template <RewardJudge Judge>
+template <class Judge>
 struct Weighted {
+  static_assert(RewardJudge<Judge>);  // here rather than in the template's head: the error is a third as long
   Judge judge;
   double weight = 1;
 };
@@ -26,7 +27,7 @@ Weighted(Judge, double) -> Weighted<Judge>;
 /// `part_weights()`. A reward that is missing in any judge is missing in the sum.
 ///
 ///     WeightedSum reward{Weighted{std::move(accuracy), 1.0}, Weighted{LengthTerm{}, 0.2}};
-template <RewardJudge... Judges>
+template <class... Judges>
 class WeightedSum {
   static_assert(sizeof...(Judges) > 0, "WeightedSum takes at least one judge");
 

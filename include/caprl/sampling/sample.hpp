@@ -3,6 +3,7 @@
 #include <concepts>
 #include <span>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include "caprl/core/index.hpp"
@@ -13,6 +14,16 @@
 
 namespace caprl {
 
+namespace detail {
+
+/// Says what one filter lacks; a constraint in the head of `Sample` would not name the expression.
+template <class Filter>
+struct CheckedFilter : std::true_type {
+  static_assert(LogitFilter<Filter>);
+};
+
+}  // namespace detail
+
 /// Draws from the softmax of filtered logits. The filters are applied in the order written.
 ///
 ///     Sample<Temperature>                                              // plain softmax(z), T = 1
@@ -20,8 +31,9 @@ namespace caprl {
 ///
 /// Hugging Face transformers applies RepetitionPenalty, Temperature, TopK, TopP, MinP in this order; written so, the
 /// kept tokens are the same, ties apart.
-template <LogitFilter... Filters>
+template <class... Filters>
 class Sample {
+  static_assert((true && ... && detail::CheckedFilter<Filters>::value));
   static_assert((0 + ... + std::same_as<Filters, Temperature>) <= 1, "Sample takes at most one Temperature");
 
  public:

@@ -1,0 +1,25 @@
+# Compiles SOURCE, which must fail, and checks that the error names what the lines "// expect: ..." say and is at most
+# 20 lines long.
+#   cmake -DCOMPILER=g++ -DINCLUDE=include -DSOURCE=faulty/x.cpp -P check.cmake
+execute_process(COMMAND "${COMPILER}" -std=c++20 -fsyntax-only "-I${INCLUDE}" "${SOURCE}"
+                RESULT_VARIABLE status OUTPUT_VARIABLE ignored ERROR_VARIABLE message)
+if(status EQUAL 0)
+  message(FATAL_ERROR "${SOURCE} compiles, but should not")
+endif()
+string(STRIP "${message}" message)
+string(REGEX MATCHALL "\n" newlines "${message}")
+list(LENGTH newlines lines)
+if(lines GREATER_EQUAL 20)
+  message(FATAL_ERROR "the error of ${SOURCE} is longer than 20 lines:\n${message}")
+endif()
+file(STRINGS "${SOURCE}" expectations REGEX "^// expect: ")
+if(NOT expectations)
+  message(FATAL_ERROR "${SOURCE} has no line \"// expect: ...\"")
+endif()
+foreach(expectation IN LISTS expectations)
+  string(REPLACE "// expect: " "" expected "${expectation}")
+  string(FIND "${message}" "${expected}" at)
+  if(at EQUAL -1)
+    message(FATAL_ERROR "the error of ${SOURCE} does not say \"${expected}\":\n${message}")
+  endif()
+endforeach()
