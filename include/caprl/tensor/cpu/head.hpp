@@ -53,17 +53,25 @@ struct HeadRow {
   T entropy() const { return std::log(sum) - weighted / sum; }
 };
 
+/// The logits held at a time: 16 MB of float, no row wider than `columns`.
+struct HeadTile {
+  Index elements = Index{1} << 22;
+  Index columns = 16384;
+};
+
 template <class T>
 class Head {
  public:
-  Head(Rows<const T> hidden, Rows<const T> weight, std::span<const HeadPair> pairs, T inverse_temperature)
+  Head(Rows<const T> hidden, Rows<const T> weight, std::span<const HeadPair> pairs, T inverse_temperature,
+       HeadTile largest = {})
       : hidden_(hidden), weight_(weight), pairs_(pairs), inverse_temperature_(inverse_temperature) {
     check();
     std::vector<Index> rows(pairs.size());
     std::transform(pairs.begin(), pairs.end(), rows.begin(), [](const HeadPair& pair) { return pair.row; });
     groups_ = group_by_place(std::span<const Index>(rows));
-    tile_columns_ = std::min<Index>(weight.rows, largest_tile_columns);
-    tile_rows_ = std::min(static_cast<Index>(groups_.places.size()), tile_elements / tile_columns_);
+    tile_columns_ = std::min<Index>(weight.rows, largest.columns);
+    tile_rows_ =
+        std::min(static_cast<Index>(groups_.places.size()), std::max<Index>(1, largest.elements / tile_columns_));
     logits_ = Tensor<T>({tile_rows_, tile_columns_});
     gathered_ = Tensor<T>({tile_rows_, hidden.columns});
     hidden_gradient_ = Tensor<T>({tile_rows_, hidden.columns});
@@ -101,9 +109,6 @@ class Head {
   }
 
  private:
-  static constexpr Index tile_elements = Index{1} << 22;
-  static constexpr Index largest_tile_columns = 16384;
-
   void check() const {
     if (hidden_.columns != weight_.columns) {
       throw Error("[head] expected hidden [T, C] and weight [V, C], got " + shape_text(hidden_) + " and " +

@@ -206,7 +206,7 @@ Pack<A> load_pack(const Stored* from) {
     return load_bf16(from);
   } else {
     A values[Pack<A>::lanes];
-    for (int i = 0; i < Pack<A>::lanes; ++i) values[i] = static_cast<A>(from[i]);
+    for (int i = 0; i < Pack<A>::lanes; ++i) values[i] = static_cast<A>(static_cast<Accumulator<Stored>>(from[i]));
     return Pack<A>::load(values);
   }
 }
@@ -220,7 +220,7 @@ void store_pack(const Pack<A>& pack, Stored* to) {
   } else {
     A values[Pack<A>::lanes];
     pack.store(values);
-    for (int i = 0; i < Pack<A>::lanes; ++i) to[i] = static_cast<Stored>(values[i]);
+    for (int i = 0; i < Pack<A>::lanes; ++i) to[i] = static_cast<Stored>(static_cast<Accumulator<Stored>>(values[i]));
   }
 }
 

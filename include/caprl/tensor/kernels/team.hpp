@@ -45,11 +45,11 @@ struct ScalarPosition {
   using Value = Accumulator<T>;
   template <class Stored>
   CAPRL_HD Value operator()(const Stored* from) const {
-    return static_cast<Value>(from[offset]);
+    return static_cast<Value>(static_cast<Accumulator<Stored>>(from[offset]));
   }
   template <class Stored>
   CAPRL_HD void store(Stored* to, Value value) const {
-    to[offset] = static_cast<Stored>(value);
+    to[offset] = static_cast<Stored>(static_cast<Accumulator<Stored>>(value));
   }
 };
 
