@@ -25,8 +25,8 @@ constexpr Index padded_columns(Index columns) {
 
 /// C [R, P packs] = or += A [R, depth] B [depth, P packs], C in registers.
 template <int R, int P, class T>
-[[gnu::noinline]] void product_in_registers(Index depth, TileFactor<T> a, const T* b, Index b_pitch, T* c,
-                                            Index c_pitch, bool accumulate) {
+[[gnu::always_inline]] inline void product_in_registers(Index depth, TileFactor<T> a, const T* b, Index b_pitch, T* c,
+                                                        Index c_pitch, bool accumulate) {
   using Register = typename Pack<T>::Register;
   constexpr int registers = P * Pack<T>::parts;
   constexpr int lanes = Pack<T>::part_lanes;
@@ -65,8 +65,8 @@ inline constexpr int product_rows = register_bytes == 64 ? 12 : register_bytes =
 inline constexpr int product_packs = register_bytes == 64 ? 2 : 1;
 
 template <int P, class T>
-void product_panel(Index rows, Index depth, TileFactor<T> a, const T* b, Index b_pitch, T* c, Index c_pitch,
-                   bool accumulate) {
+[[gnu::noinline]] void product_panel(Index rows, Index depth, TileFactor<T> a, const T* b, Index b_pitch, T* c,
+                                     Index c_pitch, bool accumulate) {
   Index r = 0;
   const auto step = [&]<int R>() {
     product_in_registers<R, P>(depth, {a.data + r * a.row_step, a.row_step, a.depth_step}, b, b_pitch, c + r * c_pitch,
