@@ -89,17 +89,3 @@ TEST_CASE("splits that share a file's bytes are refused with both places") {
   const std::vector<CaptionItem> absent{item_with(folder / "7.png")};
   CHECK(fails_with([&] { check({{"train", absent}}); }, "No such file", "7.png"));
 }
-
-TEST_CASE("the content hash depends on every byte and on the length") {
-  std::set<std::uint64_t> hashes;
-  std::vector<std::byte> bytes(37);
-  for (std::size_t length = 0; length <= bytes.size(); ++length) {
-    hashes.insert(detail::content_hash(std::span(bytes).first(length)));
-  }
-  for (std::size_t at = 0; at < bytes.size(); ++at) {
-    bytes[at] = std::byte{1};
-    hashes.insert(detail::content_hash(bytes));
-    bytes[at] = std::byte{0};
-  }
-  CHECK(hashes.size() == 38 + 37);
-}

@@ -2,16 +2,18 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
+#include <cstddef>
 #include <filesystem>
 #include <map>
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "caprl/core/error.hpp"
+#include "caprl/core/hash.hpp"
 #include "caprl/data/item.hpp"
 #include "caprl/io/mapped_file.hpp"
 
@@ -25,23 +27,9 @@ struct DataSplit {
 
 namespace detail {
 
-/// FNV-1a (Fowler, Noll, Vo) over words of eight bytes and the rest, with the length at the end. Equal hashes are only
-/// a hint: contents are compared.
+/// Equal hashes are only a hint: contents are compared.
 inline std::uint64_t content_hash(std::span<const std::byte> bytes) {
-  std::uint64_t hash = 0xcbf29ce484222325u;
-  const auto mix = [&hash](std::uint64_t word) {
-    hash = (hash ^ word) * 0x100000001b3u;
-    hash ^= hash >> 32;
-  };
-  while (bytes.size() >= 8) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, bytes.data(), 8);
-    mix(word);
-    bytes = bytes.subspan(8);
-  }
-  for (const std::byte byte : bytes) mix(static_cast<std::uint64_t>(byte));
-  mix(bytes.size());
-  return hash;
+  return Fnv1a().add(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size())).value();
 }
 
 inline bool same_content(const std::filesystem::path& a, const std::filesystem::path& b) {

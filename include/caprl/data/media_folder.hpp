@@ -17,7 +17,7 @@ namespace caprl {
 inline std::optional<MediaKind> media_kind_of(const std::filesystem::path& path) {
   std::string extension = path.extension().string();
   for (char& letter : extension) letter = letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter + 32) : letter;
-  for (const std::string_view image : {".png", ".jpg", ".jpeg", ".bmp"}) {
+  for (const std::string_view image : {".png", ".jpg", ".jpeg"}) {
     if (extension == image) return MediaKind::image;
   }
   for (const std::string_view video : {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"}) {
@@ -36,7 +36,7 @@ struct MediaPrompts {
 inline CaptionItem item_of_file(const std::filesystem::path& path, const MediaPrompts& prompts) {
   const auto kind = media_kind_of(path);
   if (!kind) {
-    throw Error("[media file] expected an image (png, jpg, bmp) or a video (mp4, mov, mkv, webm, avi)", path.string());
+    throw Error("[media file] expected an image (png, jpg) or a video (mp4, mov, mkv, webm, avi)", path.string());
   }
   if (!std::filesystem::is_regular_file(path)) throw Error("[media file] no such file", path.string());
   CaptionItem item;
