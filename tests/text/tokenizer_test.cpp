@@ -39,9 +39,9 @@ std::string refusal(const std::string& text) {
 
 std::string refusal(const Json& file) { return refusal(file.dump()); }
 
-bool says(const std::string& message, std::string_view part) {
-  INFO(message);
-  return message.find(part) != std::string::npos;
+void check_says(const std::string& message, std::string_view part) {
+  CAPTURE(message);
+  CHECK(message.find(part) != std::string::npos);
 }
 
 /// Loads the trained tokenizer with one field replaced; says which field the refusal names.
@@ -49,9 +49,7 @@ void check_refused(const std::string& pointer, const Json& value, std::string_vi
   Json file = trained();
   file[Json::json_pointer(pointer)] = value;
   CAPTURE(pointer);
-  const std::string message = refusal(file);
-  CAPTURE(message);
-  CHECK(message.find(named) != std::string::npos);
+  check_says(refusal(file), named);
 }
 
 }  // namespace
@@ -91,7 +89,7 @@ TEST_CASE("A file whose text could become a special token is refused") {
   // The spelling of the file and the text differ where a merge begins with a space, so that either check may speak.
   CHECK_FALSE(refusal(file).empty());
   file["added_tokens"].back() = {{"id", 33}, {"content", "!"}, {"special", true}};
-  CHECK(says(refusal(file), "ordinary text cannot become"));
+  check_says(refusal(file), "ordinary text cannot become");
 }
 
 TEST_CASE("A streaming decoder gives characters when they are complete") {
@@ -195,9 +193,18 @@ TEST_CASE("Wrong values are refused by the name of their field") {
   check_refused("/model", Json::array(), "model");
   check_refused("/normalizer", "NFC", "normalizer");
   check_refused("", Json::array(), "the file");
+  check_refused("/model/vocab/a", {{"x", 1}}, "model.vocab[\"a\"]");
+  check_refused("/model/vocab/a", Json::array({1}), "model.vocab[\"a\"]");
+  check_refused("/model/merges/3", {"a", "b", "c"}, "model.merges[3]");
+  check_refused("/model/merges/3", Json::object(), "model.merges[3]");
+  check_refused("/model/merges/3", {Json::array({"a"}), "b"}, "model.merges[3]");
+  check_refused("/model/merges/3", nullptr, "model.merges[3]");
+  std::string twice = trained_text();
+  twice.replace(twice.find("\"b\":"), 4, "\"a\":");
+  check_says(refusal(twice), "model.vocab[\"a\"]");
   Json file = trained();
   file["model"]["vocab"].erase("Z");
-  CHECK(says(refusal(file), "byte 90"));
+  check_says(refusal(file), "byte 90");
 }
 
 TEST_CASE("A deep nest of sequences is refused") {

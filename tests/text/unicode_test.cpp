@@ -77,6 +77,7 @@ TEST_CASE("NFC composes, orders and decomposes") {
   CHECK(caprl::nfc(utf8(U"\u212B")) == utf8(U"\u00C5"));        // a singleton
   CHECK(caprl::nfc(utf8(U"\u0958")) == utf8(U"\u0915\u093C"));  // excluded from composition
   CHECK(caprl::nfc(utf8(U"a\u0315\u0300\u05AE\u0300b")) == utf8(U"\u00E0\u05AE\u0300\u0315b"));
+  CHECK(caprl::nfc(utf8(U"a\u0310\u0301")) == utf8(U"a\u0310\u0301"));  // a mark of the same class lies between
   CHECK(caprl::nfc(utf8(U"\u1112\u1161\u11AB")) == utf8(U"\uD55C"));
   CHECK(caprl::nfc(utf8(U"\uD558\u11AB")) == utf8(U"\uD55C"));
   CHECK(caprl::nfc(utf8(U"\uD558\u11A7")) == utf8(U"\uD558\u11A7"));

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -12,13 +11,11 @@
 #include "caprl/core/error.hpp"
 #include "caprl/text/byte_level.hpp"
 #include "caprl/text/tokenizer_definition.hpp"
+#include "caprl/text/tokenizer_json_parser.hpp"
 
 namespace caprl {
 
 namespace detail {
-
-/// Ids end below this, so that a wrong file cannot ask for a table of any size.
-inline constexpr std::int64_t token_id_limit = std::int64_t{1} << 22;
 
 /// Reads a tokenizer.json of Hugging Face `tokenizers` (byte-level BPE only); each refusal names the field.
 class TokenizerJsonReader {
@@ -26,13 +23,8 @@ class TokenizerJsonReader {
   explicit TokenizerJsonReader(std::string source) { definition_.source = std::move(source); }
 
   TokenizerDefinition read(std::string_view text) {
-    Json root;
-    try {
-      root = Json::parse(text);
-    } catch (const Json::exception& problem) {
-      throw Error(std::string("[Tokenizer] expected JSON, got: ") + problem.what(), definition_.source,
-                  "check that the file is complete");
-    }
+    const TokenizerJson file = parse_tokenizer_tables(text, definition_.source);
+    const Json& root = file.rest;
     check(root.is_object(), "the file", "an object", root);
     refuse_unless_null(root, "truncation");
     refuse_unless_null(root, "padding");
@@ -41,18 +33,13 @@ class TokenizerJsonReader {
     check(byte_level_, "pre_tokenizer", "a ByteLevel step", field(root, "pre_tokenizer"));
     check_post_processor(field(root, "post_processor"), "post_processor");
     check_decoder(field(root, "decoder"), "decoder");
-    read_model(field(root, "model"));
+    read_model(field(root, "model"), file);
     read_added_tokens(field(root, "added_tokens"));
     return std::move(definition_);
   }
 
  private:
   using Json = nlohmann::json;
-
-  [[noreturn]] void refuse(const std::string& name, const std::string& expected, const std::string& got) const {
-    throw Error("[Tokenizer] expected " + name + " to be " + expected + ", got " + got, definition_.source,
-                "only byte-level BPE tokenizers are supported");
-  }
 
   /// Shows at most the beginning of a value that a message names.
   static std::string show(const Json& value) {
@@ -63,7 +50,7 @@ class TokenizerJsonReader {
   }
 
   void check(bool good, const std::string& name, const std::string& expected, const Json& got) const {
-    if (!good) refuse(name, expected, show(got));
+    if (!good) refuse_tokenizer_field(definition_.source, name, expected, show(got));
   }
 
   static const Json& field(const Json& object, const char* name) {
@@ -100,12 +87,9 @@ class TokenizerJsonReader {
     return string(object, "type", path);
   }
 
-  static bool is_id(const Json& value) {
-    return value.is_number_unsigned() && value.get<std::uint64_t>() < std::uint64_t{token_id_limit};
-  }
-
   void check_id(const Json& value, const std::string& path) const {
-    check(is_id(value), path, "an id from 0 to " + std::to_string(token_id_limit - 1), value);
+    check(value.is_number_unsigned() && value.get<std::uint64_t>() < token_id_limit, path,
+          "an id from 0 to " + std::to_string(token_id_limit - 1), value);
   }
 
   /// Calls visit(element, its path) for each element of a Sequence.
@@ -172,7 +156,7 @@ class TokenizerJsonReader {
     check(type(decoder, path) == "ByteLevel", path + ".type", "ByteLevel", field(decoder, "type"));
   }
 
-  void read_model(const Json& model) {
+  void read_model(const Json& model, const TokenizerJson& file) {
     check(model.is_object(), "model", "an object", model);
     if (model.contains("type")) check(type(model, "model") == "BPE", "model.type", "BPE", field(model, "type"));
     for (const char* name : {"continuing_subword_prefix", "end_of_word_suffix"}) {
@@ -183,51 +167,39 @@ class TokenizerJsonReader {
     check(dropout.is_null() || dropout == 0.0, "model.dropout", "null or 0", dropout);
     check(!flag(model, "byte_fallback", false, "model"), "model.byte_fallback", "false", field(model, "byte_fallback"));
     definition_.ignore_merges = flag(model, "ignore_merges", false, "model");
-    read_vocabulary(field(model, "vocab"));
-    read_merges(list(model, "merges", "model"));
+    check(!model.contains("vocab"), "model.vocab", "an object", field(model, "vocab"));
+    check(!model.contains("merges"), "model.merges", "a list", field(model, "merges"));
+    read_vocabulary(file);
+    read_merges(file);
   }
 
-  void read_vocabulary(const Json& vocabulary) {
-    check(vocabulary.is_object(), "model.vocab", "an object", vocabulary);
-    id_of_.reserve(vocabulary.size());
-    definition_.vocabulary.reserve(vocabulary.size());
-    for (const auto& [text, value] : vocabulary.get_ref<const Json::object_t&>()) {
-      if (!is_id(value)) check_id(value, "model.vocab[" + show(text) + "]");
-      const Token token = value.get<Token>();
-      id_of_.emplace(text, token);
+  void read_vocabulary(const TokenizerJson& file) {
+    id_of_.reserve(file.vocabulary.size());
+    definition_.vocabulary.reserve(file.vocabulary.size());
+    for (const auto& [text, token] : file.vocabulary) {
+      if (!id_of_.emplace(text, token).second) {
+        refuse_tokenizer_field(definition_.source, "model.vocab[" + show(text) + "]", "there once", "it twice");
+      }
       std::optional<std::string> bytes = from_byte_level(text);
       const bool reachable = bytes.has_value() && !bytes->empty();
       definition_.vocabulary.push_back({token, bytes ? std::move(*bytes) : text, reachable});
     }
   }
 
-  void read_merges(const Json& merges) {
-    definition_.merges.reserve(merges.size());
-    for (std::size_t i = 0; i < merges.size(); ++i) {
-      const auto [left, right] = merge_parts(merges[i], i);
-      definition_.merges.push_back({known(left, i), known(right, i), known(std::string(left) + std::string(right), i)});
+  void read_merges(const TokenizerJson& file) {
+    definition_.merges.reserve(file.merges.size());
+    for (std::size_t i = 0; i < file.merges.size(); ++i) {
+      const auto& [left, right] = file.merges[i];
+      definition_.merges.push_back({known(left, i), known(right, i), known(left + right, i)});
     }
-  }
-
-  static std::string merge_path(std::size_t index) { return "model.merges[" + std::to_string(index) + "]"; }
-
-  /// The two tokens of a merge, written "a b" or ["a", "b"].
-  std::pair<std::string_view, std::string_view> merge_parts(const Json& merge, std::size_t index) const {
-    if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
-      return {merge[0].get_ref<const std::string&>(), merge[1].get_ref<const std::string&>()};
-    }
-    if (!merge.is_string()) refuse(merge_path(index), "a pair of tokens", show(merge));
-    const std::string_view text = merge.get_ref<const std::string&>();
-    const std::size_t space = text.find(' ');
-    if (space == std::string_view::npos || text.find(' ', space + 1) != std::string_view::npos) {
-      refuse(merge_path(index), "two tokens separated by a space", show(merge));
-    }
-    return {text.substr(0, space), text.substr(space + 1)};
   }
 
   Token known(std::string_view text, std::size_t merge) const {
     const auto found = id_of_.find(text);
-    if (found == id_of_.end()) refuse(merge_path(merge), "made of tokens that model.vocab has", show(text));
+    if (found == id_of_.end()) {
+      refuse_tokenizer_field(definition_.source, "model.merges[" + std::to_string(merge) + "]",
+                             "made of tokens that model.vocab has", show(std::string(text)));
+    }
     return found->second;
   }
 
@@ -251,13 +223,9 @@ class TokenizerJsonReader {
     }
   }
 
-  struct TextHash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
-  };
-
   TokenizerDefinition definition_;
-  std::unordered_map<std::string, Token, TextHash, std::equal_to<>> id_of_;  // by the file's spelling
+  std::unordered_map<std::string_view, Token>
+      id_of_;  // by the file's spelling, whose text lives as long as reading lasts
   bool byte_level_ = false;
   int depth_ = 0;
 };
