@@ -81,9 +81,10 @@ class VideoSource {
 
  private:
   void open() {
-    const std::ifstream file(path_, std::ios::binary | std::ios::ate);
+    std::ifstream file(path_, std::ios::binary | std::ios::ate);
     require(file.good(), "[VideoReader] expected a file that can be opened, got none", path_);
-    require(const_cast<std::ifstream&>(file).tellg() != 0, "[VideoReader] expected a video, got an empty file", path_);
+    require(file.tellg() != 0, "[VideoReader] expected a video, got an empty file", path_);
+    file.close();
     const AvLog::Scope scope(*log_);
     AVFormatContext* format = nullptr;
     AVDictionary* options = nullptr;
