@@ -1,0 +1,50 @@
+#pragma once
+
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "caprl/core/error.hpp"
+#include "world/pixels.hpp"
+
+#ifndef STB_IMAGE_WRITE_IMPLEMENTATION
+#define STB_IMAGE_WRITE_STATIC
+#define STB_IMAGE_WRITE_IMPLEMENTATION
+#endif
+#include <stb_image_write.h>
+
+namespace world {
+
+namespace detail {
+
+inline void append_bytes(void* context, void* data, int size) {
+  auto& bytes = *static_cast<std::vector<char>*>(context);
+  const char* begin = static_cast<const char*>(data);
+  bytes.insert(bytes.end(), begin, begin + size);
+}
+
+}  // namespace detail
+
+inline void write_bytes(const std::string& path, const std::vector<char>& bytes) {
+  std::ofstream file(path, std::ios::binary);
+  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  file.flush();
+  if (!file)
+    throw caprl::Error("[write_bytes] expected to write a file, got a failure", path, "check space and rights");
+}
+
+inline void write_png(const std::string& path, const Picture& picture) {
+  std::vector<char> bytes;
+  stbi_write_png_to_func(detail::append_bytes, &bytes, picture.width, picture.height, 3, picture.rgb.data(),
+                         picture.width * 3);
+  write_bytes(path, bytes);
+}
+
+/// `quality` from 1 to 100.
+inline void write_jpeg(const std::string& path, const Picture& picture, int quality) {
+  std::vector<char> bytes;
+  stbi_write_jpg_to_func(detail::append_bytes, &bytes, picture.width, picture.height, 3, picture.rgb.data(), quality);
+  write_bytes(path, bytes);
+}
+
+}  // namespace world

@@ -1,0 +1,164 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "world/answer.hpp"
+#include "world/captions.hpp"
+#include "world/clip_questions.hpp"
+#include "world/questions.hpp"
+#include "world/split.hpp"
+
+namespace world {
+
+/// A question about a caption and what a judge that reads nothing else should say.
+struct JudgeSample {
+  caprl::Question question;   ///< its `gold` is the answer about the scene, which the judge is not taught
+  std::optional<int> answer;  ///< index of the option that the caption supports, or nothing: abstain
+};
+
+/// A caption with questions about it.
+struct JudgeGroup {
+  std::string caption;
+  std::vector<JudgeSample> samples;
+};
+
+/// How the captions of a judge's training text are made, each a probability.
+struct JudgeCorpusSettings {
+  double clip = 0.4;           ///< a clip instead of a picture
+  double dense = 0.4;          ///< everything is said
+  double terse = 0.2;          ///< little is said; the rest lies between
+  double other_scene = 0.1;    ///< the caption is of an unrelated scene
+  double replace_fact = 0.35;  ///< some facts are replaced by false ones before the caption is written
+  double shuffle = 0.25;       ///< sentences in random order
+  double repeat = 0.08;        ///< a sentence comes twice, or a second, contradicting one is added
+  double garble = 0.06;        ///< the words of some sentences are shuffled
+  double drop = 0.25;          ///< one sentence is left out
+  /// Of the questions on which the judge should abstain this share is kept, at random; the rest is asked of no one.
+  double keep_abstentions = 0.7;
+};
+
+namespace detail {
+
+/// Gives one to three attributes of random objects, or the background, other values. The caption lies then about the
+/// scene, and the judge has to follow it.
+inline void replace_facts(RandomStream& random, Scene& scene) {
+  const int changes = 1 + draw_below(random, 3);
+  for (int i = 0; i < changes; ++i) {
+    const auto object = static_cast<std::size_t>(draw_below(random, scene.objects.size()));
+    const int what = draw_below(random, attribute_count + 1);
+    if (what == attribute_count) {
+      scene.background = draw_below(random, background_words.size());
+    } else {
+      const Attribute attribute = attributes[static_cast<std::size_t>(what)];
+      scene.objects[object][attribute] = draw_below(random, words(attribute).size());
+    }
+  }
+}
+
+inline void replace_facts(RandomStream& random, Clip& clip) {
+  replace_facts(random, clip.scene);
+  for (Event& event : clip.events) {
+    if (random.uniform() < 0.5) continue;
+    event.second = draw_below(random, static_cast<std::size_t>(clip.seconds));
+    if (event.kind == EventKind::move) event.value = draw_below(random, direction_words.size());
+    if (event.kind == EventKind::change) event.value = draw_below(random, colour_words.size());
+  }
+}
+
+inline std::string shuffle_words(RandomStream& random, const std::string& sentence) {
+  std::vector<std::string> list = split_words(sentence);
+  random.shuffle(list);
+  std::string text;
+  for (const std::string& word : list) add_words(text, word);
+  return text;
+}
+
+/// Damages a caption's sentences as the settings say; `others` are sentences about a changed scene.
+inline void disturb(RandomStream& random, const JudgeCorpusSettings& settings, const Sentences& others,
+                    Sentences& sentences) {
+  if (sentences.size() > 1 && random.uniform() < settings.drop) {
+    sentences.erase(sentences.begin() + draw_below(random, sentences.size()));
+  }
+  if (random.uniform() < settings.repeat) {
+    const Sentences& source = random.below(2) == 0 ? sentences : others;
+    const std::string added = source[static_cast<std::size_t>(draw_below(random, source.size()))];
+    sentences.insert(sentences.begin() + draw_below(random, sentences.size() + 1), added);
+  }
+  if (random.uniform() < settings.garble) {
+    for (std::string& sentence : sentences) {
+      if (random.below(2) == 0) sentence = shuffle_words(random, sentence);
+    }
+  }
+  if (random.uniform() < settings.shuffle) random.shuffle(sentences);
+}
+
+inline Sentences sentences_of(const Scene& scene, const CaptionStyle& style, RandomStream& random) {
+  return image_sentences(scene, style, random);
+}
+inline Sentences sentences_of(const Clip& clip, const CaptionStyle& style, RandomStream& random) {
+  return clip_sentences(clip, style, random);
+}
+
+/// A caption for questions about `item`: of it, of it with facts replaced, or of `stranger`.
+template <class Item>
+std::string judge_caption(RandomStream& random, const JudgeCorpusSettings& settings, const Item& item,
+                          const Item& stranger, bool is_clip) {
+  const double u = random.uniform();
+  const CaptionStyle style = u < settings.dense                    ? dense_style()
+                             : u < settings.dense + settings.terse ? terse_style(random, is_clip)
+                                                                   : medium_style(random);
+  Item changed = item;
+  replace_facts(random, changed);
+  const double which = random.uniform();
+  const Item& told = which < settings.other_scene                           ? stranger
+                     : which < settings.other_scene + settings.replace_fact ? changed
+                                                                            : item;
+  Sentences sentences = sentences_of(told, style, random);
+  disturb(random, settings, sentences_of(changed, dense_style(), random), sentences);
+  return join_sentences(sentences);
+}
+
+inline JudgeGroup label(RandomStream& random, const JudgeCorpusSettings& settings, std::string caption,
+                        const std::vector<WorldQuestion>& questions) {
+  const ParsedCaption parsed = parse_caption(caption);
+  JudgeGroup group{std::move(caption), {}};
+  for (const WorldQuestion& question : questions) {
+    const auto said = answer(parsed, question.ask, question.question.options);
+    if (said || random.uniform() < settings.keep_abstentions) group.samples.push_back({question.question, said});
+  }
+  return group;
+}
+
+}  // namespace detail
+
+/// Group `index` of the training text of a text-only judge. Scenes are of the training set; the label is what the
+/// caption says, by the grammar, whether it is true of the scene or not. A group may be without samples.
+inline JudgeGroup draw_judge_group(std::uint64_t seed, std::uint32_t index, const JudgeCorpusSettings& settings = {}) {
+  RandomStream random({.seed = seed, .purpose = caprl::Purpose::example, .step = 3, .item = index});
+  const auto train_scene = [&](int count) {
+    while (true) {
+      const Scene scene = draw_scene(random, count);
+      if (split_of(scene) == Split::train) return scene;
+    }
+  };
+  const auto train_clip = [&] {
+    while (true) {
+      const Clip clip = draw_clip(random);
+      if (split_of(clip.scene) == Split::train) return clip;
+    }
+  };
+  if (random.uniform() < settings.clip) {
+    const Clip clip = train_clip(), stranger = train_clip();
+    const std::vector<WorldQuestion> questions = clip_questions(random, clip);
+    return detail::label(random, settings, detail::judge_caption(random, settings, clip, stranger, true), questions);
+  }
+  const ImagePlan plan = draw_image_plan(random);
+  const Scene scene = train_scene(draw_object_count(random, plan));
+  const Scene stranger = train_scene(1 + draw_below(random, 4));
+  const std::vector<WorldQuestion> questions = image_questions(random, scene, plan);
+  return detail::label(random, settings, detail::judge_caption(random, settings, scene, stranger, false), questions);
+}
+
+}  // namespace world
