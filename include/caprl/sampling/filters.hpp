@@ -49,9 +49,9 @@ struct TopK {
   void operator()(std::span<float> logits, std::span<const Token> = {}) const {
     require(count >= 0, "[TopK] expected a count of at least 0");
     if (!active() || count >= static_cast<Index>(logits.size())) return;
-    std::vector<float> sorted(logits.begin(), logits.end());
-    std::ranges::nth_element(sorted, sorted.begin() + (count - 1), std::greater<>());
-    const float least = sorted[static_cast<std::size_t>(count - 1)];
+    std::vector<float> leading(static_cast<std::size_t>(count));
+    std::ranges::partial_sort_copy(logits, leading, std::greater<>());
+    const float least = leading.back();
     for (float& logit : logits) {
       if (logit < least) logit = excluded_logit;
     }
@@ -68,30 +68,45 @@ struct TopP {
     require(mass >= 0 && mass <= 1, "[TopP] expected a mass from 0 to 1");
     if (!active() || logits.empty()) return;
     const float largest = logits[static_cast<std::size_t>(largest_logit(logits))];
-    // A heap by weight, then by lower id: usually only a few are taken from it.
-    std::vector<std::pair<std::uint64_t, Index>> tokens;
+    std::vector<Ranked> tokens;
     std::uint64_t total = 0;
     for (Index t = 0; t < static_cast<Index>(logits.size()); ++t) {
       const std::uint64_t weight = fixed_point_weight(logits[static_cast<std::size_t>(t)], largest);
       if (weight != 0) tokens.emplace_back(weight, -t);
       total += weight;
     }
-    std::ranges::make_heap(tokens);
-    const double needed = mass * static_cast<double>(total);
-    std::uint64_t kept = 0;
-    auto end = tokens.end();
-    do {
-      std::pop_heap(tokens.begin(), end);
-      kept += (--end)->first;
-    } while (end != tokens.begin() && static_cast<double>(kept) < needed);
-    std::vector<std::pair<Index, float>> stay;
-    for (auto token = end; token != tokens.end(); ++token) {
-      stay.emplace_back(-token->second, logits[static_cast<std::size_t>(-token->second)]);
+    const std::size_t stay = leading_count(tokens, mass * static_cast<double>(total));
+    std::vector<float> kept(logits.size(), excluded_logit);
+    for (const auto& [weight, negated] : std::span(tokens).first(stay)) {
+      kept[static_cast<std::size_t>(-negated)] = logits[static_cast<std::size_t>(-negated)];
     }
-    std::ranges::fill(logits, excluded_logit);
-    for (const auto& [token, logit] : stay) logits[static_cast<std::size_t>(token)] = logit;
+    std::ranges::copy(kept, logits.begin());
   }
   bool active() const { return mass < 1; }
+
+ private:
+  using Ranked = std::pair<std::uint64_t, Index>;  // weight, then the id negated, so that lower ids rank higher
+
+  /// How many of the highest ranked tokens sum to at least `needed`, at least one; moves them to the front. A binary
+  /// search that sorts only as far as it must.
+  static std::size_t leading_count(std::vector<Ranked>& tokens, double needed) {
+    std::size_t below = 0, enough = tokens.size();
+    std::uint64_t sum = 0;  // of the first `below`
+    while (enough - below > 1) {
+      const std::size_t middle = (below + enough) / 2;
+      const auto at = [&](std::size_t n) { return tokens.begin() + static_cast<std::ptrdiff_t>(n); };
+      std::ranges::nth_element(at(below), at(middle), at(enough), std::greater<>());
+      std::uint64_t more = 0;
+      for (std::size_t n = below; n < middle; ++n) more += tokens[n].first;
+      if (static_cast<double>(sum + more) >= needed) {
+        enough = middle;
+      } else {
+        sum += more;
+        below = middle;
+      }
+    }
+    return enough;
+  }
 };
 
 /// Keeps tokens at least `ratio` times as probable as the most probable one (Nguyen et al., arXiv 2407.01082).
