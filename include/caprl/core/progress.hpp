@@ -86,6 +86,7 @@ class Progress {
     const std::string tail = "  " + time_text(done, elapsed);
     constexpr Index bar_columns = 20;
     Index room = columns - 1 - static_cast<Index>(title_.size() + counts.size() + tail.size()) - 3 - bar_columns;
+    const bool fits = room >= 0;
     std::string shown;
     for (const Figure& figure : figures) {
       const std::string text = "  " + figure_text(figure);
@@ -93,7 +94,6 @@ class Progress {
       if (room < 0) break;
       shown += text;
     }
-    const bool fits = room >= 0 || !shown.empty();
     return title_ + "  " + (fits ? bar(done, bar_columns) + " " : "") + counts + shown + tail;
   }
 
