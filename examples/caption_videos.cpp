@@ -1,0 +1,34 @@
+/// Reinforces a video captioner: accuracy of a judge that reads the caption, and legal, ordered time stamps.
+///
+///     caption_videos --data train.jsonl --validation validation.jsonl --test test.jsonl
+///                    --model base --judge judge --out build/run
+#include "caprl/data/load_media.hpp"
+#include "caprl/frames/fixed_rate.hpp"
+#include "caprl/judge/stamp_term.hpp"
+#include "caprl/judge/weighted_sum.hpp"
+#include "support/reinforce.hpp"
+
+int main(int argc, char** argv) {
+  using namespace caprl;
+  examples::ReinforceOptions options;
+  FixedRate frames{.frames_per_second = 1, .minimum = 1, .maximum = 16};
+  double stamp_weight = 0.2;
+  CLI::App app("Reinforces a video captioner with questions that a judge answers from its captions alone.");
+  examples::add_reinforce_options(app, options);
+  app.add_option("--frames-per-second", frames.frames_per_second, "That the captioner sees")->capture_default_str();
+  app.add_option("--maximum-frames", frames.maximum, "That the captioner sees")->capture_default_str();
+  app.add_option("--stamp-weight", stamp_weight, "Weight of the time stamps' form in the reward")
+      ->capture_default_str();
+  return examples::run_program(argc, argv, app, [&] {
+    const auto with_stamps = [&](ExactJudge<float> judge) {
+      return WeightedSum{Weighted{std::move(judge), 1.0}, Weighted{StampTerm{}, stamp_weight}};
+    };
+    const auto read_durations = [](std::vector<CaptionItem>& items) {
+      for (CaptionItem& item : items) {
+        item.duration_seconds = VideoReader(item.media.front().path.string()).timeline().duration_seconds;
+      }
+    };
+    const Index side = read_tiny_vlm_settings(options.model / "config.json").vision.image_size;
+    examples::reinforce(options, "video", LoadMedia<FixedRate>{frames, {side, side}}, with_stamps, read_durations);
+  });
+}

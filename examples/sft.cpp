@@ -1,0 +1,155 @@
+/// Teaches a captioner to write given captions: the supervised stage that comes before reinforcement.
+///
+///     sft --new --tokenizer build/world/tokenizer.json --data build/world/train.jsonl --out build/base
+///     sft --model build/base --data mine.jsonl --out build/mine
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "caprl/data/caption_data.hpp"
+#include "caprl/data/load_media.hpp"
+#include "caprl/frames/fixed_rate.hpp"
+#include "caprl/policy/vlm_policy.hpp"
+#include "caprl/train/supervised.hpp"
+#include "support/program.hpp"
+#include "support/tiny_sizes.hpp"
+
+using namespace caprl;
+
+namespace {
+
+struct Options {
+  std::vector<std::filesystem::path> data;
+  std::filesystem::path validation;
+  std::filesystem::path model;
+  std::filesystem::path tokenizer;
+  std::filesystem::path out;
+  std::string caption_field = "caption";
+  bool fresh = false;
+  bool bf16_weights = false;
+  Index steps = 3000;
+  Index batch = 64;
+  Index validate_every = 200;
+  double learning_rate = 2e-3;
+  std::uint64_t seed = 1;
+  double frames_per_second = 1;
+  Index maximum_frames = 16;
+  examples::TinySizes sizes;
+};
+
+ModelFolder<TinyVlm<float>> open_model(const Options& options) {
+  if (!options.fresh) return load_tiny_vlm(options.model);
+  const Tokenizer tokenizer = Tokenizer::from_file(options.tokenizer);
+  TinyVlm<float> model(examples::tiny_vlm_settings(options.sizes, tokenizer.vocabulary_size()));
+  initialize(model, options.seed);
+  return {std::move(model), tokenizer, options.tokenizer.parent_path()};
+}
+
+/// The items of a data file, with the text of `field` as their caption.
+std::vector<CaptionItem> load_captions(const std::filesystem::path& path, const std::string& field) {
+  if (field == "caption") return load_caption_data(path, {.require_questions = false, .require_captions = true});
+  auto items = load_caption_data(path, {.keep_extra = true, .require_questions = false});
+  for (CaptionItem& item : items) {
+    const Json extra = parse_json(item.extra, item.where);
+    item.caption = JsonFields(extra, item.where).get<std::string>(field);
+  }
+  return items;
+}
+
+/// The mean negative log-probability of a validation caption's token.
+template <class Policy, class Load>
+double validation_loss(const Policy& policy, std::span<const CaptionItem> items, const Load& load) {
+  const NoGradient silent;
+  double sum = 0;
+  Index tokens = 0;
+  for (const CaptionItem& item : items) {
+    const std::vector<VlmPrompt> prompts{policy.encode(item, load(item))};
+    const std::vector<RolloutGroup> captions{{policy.rollout_of(item.caption)}};
+    const auto log_probabilities = policy.log_probabilities(prompts, captions, 1.0);
+    for (const float value : log_probabilities.value().span()) sum -= static_cast<double>(value);
+    tokens += log_probabilities.value().elements();
+  }
+  return sum / static_cast<double>(tokens);
+}
+
+void run(const Options& options) {
+  auto folder = open_model(options);
+  const TinyVlmPolicy<> policy(folder.model, folder.tokenizer);
+  std::vector<CaptionItem> items;
+  for (const auto& path : options.data) {
+    auto more = load_captions(path, options.caption_field);
+    items.insert(items.end(), more.begin(), more.end());
+  }
+  std::vector<CaptionItem> held_out;
+  if (!options.validation.empty()) {
+    held_out = load_captions(options.validation, options.caption_field);
+    held_out.resize(std::min<std::size_t>(held_out.size(), 256));
+  }
+  const Index side = folder.model.settings.vision.image_size;
+  const LoadMedia<FixedRate> load{
+      {.frames_per_second = options.frames_per_second, .minimum = 1, .maximum = options.maximum_frames}, {side, side}};
+
+  SupervisedSettings settings;
+  settings.title = "teaching";
+  settings.batch_items = options.batch;
+  settings.seed = options.seed;
+  settings.run.folder = options.out / "run";
+  settings.run.steps = options.steps;
+  settings.run.checkpoint_every = 200;
+  settings.run.optimizer = {.beta2 = 0.95, .weight_decay = 0.05};
+  settings.run.learning_rate = {.peak = options.learning_rate,
+                                .warmup_steps = std::min<Index>(200, options.steps / 10),
+                                .decay_steps = options.steps,
+                                .final_share = 0.05};
+  settings.run.recorded = {{"steps", options.steps},
+                           {"batch", options.batch},
+                           {"seed", options.seed},
+                           {"learning_rate", options.learning_rate},
+                           {"caption_field", options.caption_field},
+                           {"items", items.size()}};
+  std::filesystem::create_directories(settings.run.folder);
+  train_supervised(policy, items, load, settings, [&](Index step, MetricsRow& metrics) {
+    if (held_out.empty() || (step + 1) % options.validate_every != 0) return;
+    const double loss = validation_loss(policy, std::span<const CaptionItem>(held_out), load);
+    metrics.add("validation_loss", loss);
+    std::printf("step %ld: validation loss %.4f\n", static_cast<long>(step + 1), loss);
+    std::fflush(stdout);
+  });
+  if (interrupted()) return;
+  const auto tokenizer_file = options.fresh ? options.tokenizer : options.model / "tokenizer.json";
+  save_tiny_vlm(policy.model(), tokenizer_file, options.out / "model",
+                options.bf16_weights ? WeightFormat::bf16 : WeightFormat::float32);
+  std::printf("saved %s\n", (options.out / "model").c_str());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  CLI::App app("Teaches a captioner to write given captions.");
+  app.add_option("--data", options.data, "JSON Lines files with captions")->required()->check(CLI::ExistingFile);
+  app.add_option("--validation", options.validation, "JSON Lines file with held-out captions")
+      ->check(CLI::ExistingFile);
+  auto* model = app.add_option("--model", options.model, "Folder of the captioner to start from");
+  app.add_flag("--new", options.fresh, "Start from a new, small captioner")->excludes(model);
+  app.add_option("--tokenizer", options.tokenizer, "tokenizer.json for --new")->check(CLI::ExistingFile);
+  app.add_option("--out", options.out, "Folder for the run and the taught captioner")->required();
+  app.add_option("--steps", options.steps, "Optimizer steps")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--batch", options.batch, "Items a step")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--learning-rate", options.learning_rate, "Peak learning rate")->capture_default_str();
+  app.add_option("--validate-every", options.validate_every, "Steps")->capture_default_str();
+  app.add_option("--seed", options.seed, "Of new weights and the data order")->capture_default_str();
+  app.add_option("--frames-per-second", options.frames_per_second, "Of videos")->capture_default_str();
+  app.add_option("--maximum-frames", options.maximum_frames, "Of videos")->capture_default_str();
+  app.add_option("--caption-field", options.caption_field, "Field of the data that holds the captions")
+      ->capture_default_str();
+  app.add_flag("--bf16", options.bf16_weights, "Save the weights as bf16");
+  examples::add_size_options(app, options.sizes);
+  examples::add_threads_option(app);
+  return examples::run_program(argc, argv, app, [&] {
+    require(options.fresh != !options.model.empty() || options.fresh, "[sft] expected --model or --new");
+    require(!options.fresh || !options.tokenizer.empty(), "[sft] expected --tokenizer with --new");
+    run(options);
+  });
+}

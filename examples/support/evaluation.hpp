@@ -1,0 +1,119 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "caprl/evaluate/bootstrap.hpp"
+#include "caprl/evaluate/caption_accuracy.hpp"
+#include "caprl/io/json_file.hpp"
+#include "caprl/sampling/greedy.hpp"
+#include "caprl/sampling/sample.hpp"
+#include "world/scene_json.hpp"
+#include "world/score.hpp"
+
+/// What is measured of a captioner on held-out items.
+namespace examples {
+
+/// One captioner's captions of a list of items, judged; `scores` only for items of the example world.
+struct Evaluation {
+  std::vector<caprl::Caption> captions;
+  std::vector<caprl::ItemAccuracy> judged;
+  std::vector<world::CaptionScore> scores;
+
+  std::vector<double> accuracies() const {
+    std::vector<double> values;
+    for (const caprl::ItemAccuracy& item : judged) values.push_back(item.accuracy);
+    return values;
+  }
+  std::vector<double> abstentions() const {
+    std::vector<double> values;
+    for (const caprl::ItemAccuracy& item : judged) values.push_back(item.abstain);
+    return values;
+  }
+  std::vector<double> lengths() const {
+    std::vector<double> values;
+    for (const caprl::Caption& caption : captions) values.push_back(static_cast<double>(caption.tokens));
+    return values;
+  }
+  std::vector<caprl::ItemShare> recall_shares() const {
+    std::vector<caprl::ItemShare> shares;
+    for (const world::CaptionScore& score : scores) shares.push_back({double(score.stated), double(score.facts)});
+    return shares;
+  }
+  std::vector<caprl::ItemShare> precision_shares() const {
+    std::vector<caprl::ItemShare> shares;
+    for (const world::CaptionScore& score : scores) shares.push_back({double(score.true_claims), double(score.claims)});
+    return shares;
+  }
+};
+
+/// The grammar program's count for a caption of an item of the example world; nothing for other items.
+inline std::optional<world::CaptionScore> world_score(const caprl::CaptionItem& item, const std::string& caption) {
+  if (item.extra.empty()) return std::nullopt;
+  const caprl::Json extra = caprl::parse_json(item.extra, item.where);
+  if (!extra.contains("scene")) return std::nullopt;
+  const world::Json& scene = extra.at("scene");
+  const world::ParsedCaption parsed = world::parse_caption(caption);
+  if (world::is_clip_json(scene)) return world::score_caption(parsed, world::clip_from_json(scene, item.where));
+  return world::score_caption(parsed, world::scene_from_json(scene, item.where));
+}
+
+/// Judges given captions, one for each item.
+template <class T>
+Evaluation evaluate_captions(const caprl::ExactJudge<T>& judge, std::span<const caprl::CaptionItem* const> items,
+                             std::vector<caprl::Caption> captions) {
+  Evaluation evaluation;
+  evaluation.judged = caprl::caption_accuracy(judge, items, captions);
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    if (const auto score = world_score(*items[i], captions[i].text)) evaluation.scores.push_back(*score);
+  }
+  if (evaluation.scores.size() != items.size()) evaluation.scores.clear();
+  evaluation.captions = std::move(captions);
+  return evaluation;
+}
+
+/// Captions the items with the policy and judges the captions.
+template <class P, class T, class Load, caprl::Sampler S>
+Evaluation evaluate(const P& policy, const caprl::ExactJudge<T>& judge,
+                    std::span<const caprl::CaptionItem* const> items, const Load& load, const S& sampler,
+                    caprl::Index maximum_tokens, std::uint64_t seed) {
+  std::vector<caprl::Caption> captions;
+  for (auto& rollout : caprl::caption_items(policy, items, load, sampler, maximum_tokens, seed)) {
+    captions.push_back(std::move(rollout.caption));
+  }
+  return evaluate_captions(judge, items, std::move(captions));
+}
+
+/// A flat object of figures, with .low and .high where there is an interval.
+class Summary {
+ public:
+  void add(const std::string& name, double value) { figures_[name] = value; }
+  void add(const std::string& name, const caprl::Interval& interval) {
+    figures_[name] = interval.value;
+    figures_[name + ".low"] = interval.low;
+    figures_[name + ".high"] = interval.high;
+  }
+
+  /// `prefix`.accuracy.`which` and the like.
+  void add(const std::string& prefix, const std::string& which, const Evaluation& evaluation) {
+    add(prefix + ".accuracy." + which, caprl::bootstrap_mean(evaluation.accuracies()));
+    add(prefix + ".abstain." + which, caprl::bootstrap_mean(evaluation.abstentions()));
+    add(prefix + ".caption_tokens." + which, caprl::bootstrap_mean(evaluation.lengths()));
+    if (evaluation.scores.empty()) return;
+    add(prefix + ".recall." + which, caprl::bootstrap_share(evaluation.recall_shares()));
+    add(prefix + ".precision." + which, caprl::bootstrap_share(evaluation.precision_shares()));
+  }
+
+  const nlohmann::ordered_json& figures() const { return figures_; }
+  double at(const std::string& name) const { return figures_.at(name).get<double>(); }
+  bool has(const std::string& name) const { return figures_.contains(name); }
+  caprl::Interval interval(const std::string& name) const { return {at(name), at(name + ".low"), at(name + ".high")}; }
+
+ private:
+  nlohmann::ordered_json figures_ = nlohmann::ordered_json::object();
+};
+
+}  // namespace examples

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "caprl/core/error.hpp"
+#include "caprl/core/threads.hpp"
+#include "caprl/data/item.hpp"
+
+/// What the example programs share: one way to fail, and options that most of them have.
+namespace examples {
+
+/// Runs `body` and turns an error into a message of one screen and exit code 1.
+template <class Body>
+int run_program(int argc, char** argv, CLI::App& app, const Body& body) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error);
+  }
+  try {
+    body();
+    return 0;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+    return 1;
+  }
+}
+
+/// --threads, which every program has.
+inline void add_threads_option(CLI::App& app) {
+  app.add_option_function<int>(
+         "--threads", [](const int& count) { caprl::set_threads(count); },
+         "Threads; results are the same bytes for the same number (default: all)")
+      ->check(CLI::PositiveNumber);
+}
+
+inline std::vector<const caprl::CaptionItem*> pointers(const std::vector<caprl::CaptionItem>& items) {
+  std::vector<const caprl::CaptionItem*> pointers;
+  for (const caprl::CaptionItem& item : items) pointers.push_back(&item);
+  return pointers;
+}
+
+}  // namespace examples

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <vector>
+
+#include "caprl/model/tiny_vlm.hpp"
+
+namespace examples {
+
+/// The sizes of a new, small captioner.
+struct TinySizes {
+  caprl::Index width = 128;
+  caprl::Index heads = 4;
+  caprl::Index vision_layers = 3;
+  caprl::Index language_layers = 3;
+  caprl::Index image_size = 48;
+};
+
+inline void add_size_options(CLI::App& app, TinySizes& sizes) {
+  app.add_option("--width", sizes.width, "Features of a new captioner")->capture_default_str();
+  app.add_option("--heads", sizes.heads, "Attention heads of a new captioner")->capture_default_str();
+  app.add_option("--vision-layers", sizes.vision_layers, "Of a new captioner")->capture_default_str();
+  app.add_option("--language-layers", sizes.language_layers, "Of a new captioner")->capture_default_str();
+}
+
+/// A transformer block of a width, with a gated unit of 8/3 of it.
+inline caprl::BlockSettings block_settings(caprl::Index width, caprl::Index heads) {
+  return {.hidden_size = width,
+          .intermediate_size = (width * 8 / 3 + 15) / 16 * 16,
+          .attention_heads = heads,
+          .key_value_heads = heads,
+          .head_size = width / heads,
+          .norm_epsilon = 1e-6};
+}
+
+inline caprl::TinyVlmSettings tiny_vlm_settings(const TinySizes& sizes, caprl::Index vocabulary) {
+  caprl::TinyVlmSettings settings;
+  settings.language = {.block = block_settings(sizes.width, sizes.heads),
+                       .layers = sizes.language_layers,
+                       .vocabulary_size = vocabulary,
+                       .maximum_positions = 2048};
+  settings.vision = {.block = block_settings(sizes.width, sizes.heads),
+                     .layers = sizes.vision_layers,
+                     .image_size = sizes.image_size,
+                     .stem_channels = {sizes.width / 4, sizes.width / 2},
+                     .output_size = sizes.width};
+  return settings;
+}
+
+}  // namespace examples
