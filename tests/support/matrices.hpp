@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "caprl/core/random.hpp"
-#include "caprl/tensor/kernels/pack.hpp"
+#include "caprl/tensor/kernels/number.hpp"
 #include "caprl/tensor/tensor.hpp"
 
 namespace test {

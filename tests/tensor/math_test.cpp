@@ -1,4 +1,4 @@
-#include "caprl/tensor/kernels/math.hpp"
+#include "caprl/tensor/kernels/pack_math.hpp"
 
 #include <doctest/doctest.h>
 
@@ -6,7 +6,7 @@
 #include <limits>
 #include <vector>
 
-#include "caprl/tensor/kernels/team.hpp"
+#include "caprl/tensor/cpu/serial_team.hpp"
 
 namespace {
 

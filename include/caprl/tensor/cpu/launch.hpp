@@ -4,8 +4,8 @@
 
 #include "caprl/core/index.hpp"
 #include "caprl/core/threads.hpp"
+#include "caprl/tensor/cpu/serial_team.hpp"
 #include "caprl/tensor/device.hpp"
-#include "caprl/tensor/kernels/team.hpp"
 
 namespace caprl {
 

@@ -10,7 +10,7 @@
 #include "caprl/core/threads.hpp"
 #include "caprl/tensor/cpu/tile_product.hpp"
 #include "caprl/tensor/cpu/tree_tiles.hpp"
-#include "caprl/tensor/kernels/math.hpp"
+#include "caprl/tensor/kernels/pack_math.hpp"
 #include "caprl/tensor/kernels/pack.hpp"
 #include "caprl/tensor/rows.hpp"
 

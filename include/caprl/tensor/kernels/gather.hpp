@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "caprl/core/host_device.hpp"
-#include "caprl/tensor/kernels/pack.hpp"
+#include "caprl/tensor/kernels/number.hpp"
 #include "caprl/tensor/kernels/views.hpp"
 #include "caprl/tensor/rows.hpp"
 

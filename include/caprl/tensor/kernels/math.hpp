@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "caprl/core/host_device.hpp"
-#include "caprl/tensor/kernels/pack.hpp"
+#include "caprl/tensor/kernels/number.hpp"
 
 /// exp, log and what is built on them, for one number or a pack, on the host and in kernels. Polynomials are Chebyshev
 /// fits of our own; errors stay within 2 units in the last place of a float. double goes to the standard library.
@@ -16,24 +16,13 @@ namespace detail {
 
 CAPRL_HD inline std::int32_t float_bits(float a) { return std::bit_cast<std::int32_t>(a); }
 CAPRL_HD inline float float_from_bits(std::int32_t a) { return std::bit_cast<float>(a); }
-inline Pack<std::int32_t> float_bits(const Pack<float>& a) { return std::bit_cast<Pack<std::int32_t>>(a); }
-inline Pack<float> float_from_bits(const Pack<std::int32_t>& a) { return std::bit_cast<Pack<float>>(a); }
 
 CAPRL_HD inline std::int32_t shift_left(std::int32_t a, int by) {
   return static_cast<std::int32_t>(static_cast<std::uint32_t>(a) << by);
 }
 CAPRL_HD inline std::int32_t shift_right(std::int32_t a, int by) { return a >> by; }
-inline Pack<std::int32_t> shift_left(const Pack<std::int32_t>& a, int by) {
-  return Pack<std::int32_t>::each([&](int p) { return a.part[p] << by; });
-}
-inline Pack<std::int32_t> shift_right(const Pack<std::int32_t>& a, int by) {
-  return Pack<std::int32_t>::each([&](int p) { return a.part[p] >> by; });
-}
 
 CAPRL_HD inline float to_float(std::int32_t a) { return static_cast<float>(a); }
-inline Pack<float> to_float(const Pack<std::int32_t>& a) {
-  return Pack<float>::each([&](int p) { return __builtin_convertvector(a.part[p], Pack<float>::Register); });
-}
 
 /// Coefficients from the highest power down.
 template <class V, class... Rest>
@@ -97,24 +86,12 @@ CAPRL_HD V erf_float(const V& x) {
 
 CAPRL_HD inline float exponential(float x) { return detail::exp_float(x); }
 CAPRL_HD inline double exponential(double x) { return std::exp(x); }
-inline Pack<float> exponential(const Pack<float>& x) { return detail::exp_float(x); }
-inline Pack<double> exponential(const Pack<double>& x) {
-  return map_lanes(x, [](double lane) { return std::exp(lane); });
-}
 
 CAPRL_HD inline float logarithm(float x) { return detail::log_float(x); }
 CAPRL_HD inline double logarithm(double x) { return std::log(x); }
-inline Pack<float> logarithm(const Pack<float>& x) { return detail::log_float(x); }
-inline Pack<double> logarithm(const Pack<double>& x) {
-  return map_lanes(x, [](double lane) { return std::log(lane); });
-}
 
 CAPRL_HD inline float error_function(float x) { return detail::erf_float(x); }
 CAPRL_HD inline double error_function(double x) { return std::erf(x); }
-inline Pack<float> error_function(const Pack<float>& x) { return detail::erf_float(x); }
-inline Pack<double> error_function(const Pack<double>& x) {
-  return map_lanes(x, [](double lane) { return std::erf(lane); });
-}
 
 /// 1 / (1 + e^-x).
 template <class V>

@@ -9,19 +9,11 @@
 #include "caprl/core/host_device.hpp"
 #include "caprl/core/index.hpp"
 #include "caprl/tensor/bf16.hpp"
+#include "caprl/tensor/kernels/number.hpp"
 
 namespace caprl {
 
 namespace detail {
-
-template <class T>
-struct AccumulatorOf {
-  using type = float;
-};
-template <>
-struct AccumulatorOf<double> {
-  using type = double;
-};
 
 #if defined(__AVX512F__)
 inline constexpr int register_bytes = 64;
@@ -43,13 +35,10 @@ struct MaskElementOf {
 
 }  // namespace detail
 
-/// The type in which values stored as T are computed and summed: double for double, float for everything else.
-template <class T>
-using Accumulator = typename detail::AccumulatorOf<std::remove_const_t<T>>::type;
-
 /// 64 bytes of numbers (16 floats, 8 doubles) in vector registers: one with AVX-512, two with AVX2, four with SSE.
 ///
-/// On the host only. A struct of registers, because the compiler splits a vector wider than a register badly.
+/// On the host only (nvcc compiles no vectors for the device). A struct of registers, because the compiler splits a
+/// vector wider than a register badly.
 template <class T>
 struct Pack {
   static constexpr int lanes = 64 / static_cast<int>(sizeof(T));
@@ -122,15 +111,6 @@ template <class T>
 Pack<T> select(const typename Pack<T>::Mask& mask, const Pack<T>& a, const Pack<T>& b) {
   return Pack<T>::each([&](int p) { return mask.part[p] ? a.part[p] : b.part[p]; });
 }
-template <class T>
-requires std::is_arithmetic_v<T> CAPRL_HD T select(bool condition, T a, T b) { return condition ? a : b; }
-
-/// The greater of the two; NaN if either is NaN, so that bad numbers are seen and not dropped.
-template <class V>
-CAPRL_HD V maximum(const V& a, const V& b) {
-  return select(a > b, a, select(a == a, b, a));
-}
-
 /// function applied to each lane.
 template <class T, class Function>
 Pack<T> map_lanes(const Pack<T>& a, const Function& function) {
@@ -140,16 +120,32 @@ Pack<T> map_lanes(const Pack<T>& a, const Function& function) {
   return Pack<T>::load(values);
 }
 
-CAPRL_HD inline float square_root(float a) { return std::sqrt(a); }
-CAPRL_HD inline double square_root(double a) { return std::sqrt(a); }
-template <class T>
-Pack<T> square_root(const Pack<T>& a) {
-  return map_lanes(a, [](T value) { return std::sqrt(value); });
+namespace detail {
+
+/// By instruction: std::sqrt may set errno, which keeps a loop over it from becoming one.
+inline Pack<float>::Register square_root_register(Pack<float>::Register a) {
+#if defined(__GNUC__) && !defined(__clang__) && defined(__AVX512F__)
+  return __builtin_ia32_sqrtps512_mask(a, a, static_cast<unsigned short>(-1), 4);  // 4: the current rounding
+#elif defined(__GNUC__) && !defined(__clang__) && defined(__AVX__)
+  return __builtin_ia32_sqrtps256(a);
+#elif defined(__GNUC__) && !defined(__clang__) && defined(__SSE__)
+  return __builtin_ia32_sqrtps(a);
+#else
+  for (int i = 0; i < Pack<float>::part_lanes; ++i) a[i] = std::sqrt(a[i]);
+  return a;
+#endif
+}
+
+}  // namespace detail
+
+inline Pack<float> square_root(const Pack<float>& a) {
+  return Pack<float>::each([&](int p) { return detail::square_root_register(a.part[p]); });
+}
+inline Pack<double> square_root(const Pack<double>& a) {
+  return map_lanes(a, [](double lane) { return std::sqrt(lane); });
 }
 
 /// Sum of the lanes, halves folded onto each other: the same order on every processor.
-CAPRL_HD inline float sum_lanes(float a) { return a; }
-CAPRL_HD inline double sum_lanes(double a) { return a; }
 template <class T>
 T sum_lanes(const Pack<T>& a) {
   T values[Pack<T>::lanes];
@@ -160,8 +156,6 @@ T sum_lanes(const Pack<T>& a) {
   return values[0];
 }
 
-CAPRL_HD inline float max_lanes(float a) { return a; }
-CAPRL_HD inline double max_lanes(double a) { return a; }
 template <class T>
 T max_lanes(const Pack<T>& a) {
   T values[Pack<T>::lanes];

@@ -2,7 +2,7 @@
 
 #include "caprl/core/host_device.hpp"
 #include "caprl/tensor/kernels/column_sum.hpp"
-#include "caprl/tensor/kernels/pack.hpp"
+#include "caprl/tensor/kernels/number.hpp"
 #include "caprl/tensor/kernels/views.hpp"
 #include "caprl/tensor/rows.hpp"
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "caprl/core/host_device.hpp"
-#include "caprl/tensor/kernels/pack.hpp"
+#include "caprl/tensor/kernels/number.hpp"
 
 namespace caprl {
 

@@ -17,7 +17,11 @@ namespace detail {
 
 template <class T>
 std::string shape_text(const Rows<T>& view) {
-  return "[" + std::to_string(view.rows) + ", " + std::to_string(view.columns) + "]";
+  std::string text = "[";  // in steps: g++ 12 warns about "[" + std::to_string(...) at -O3, wrongly (its bug 105651)
+  text += std::to_string(view.rows);
+  text += ", ";
+  text += std::to_string(view.columns);
+  return text += "]";
 }
 
 /// Throws unless both views have the same shape.
