@@ -58,6 +58,7 @@ void peak(benchmark::State& state) {
       Register sums[12] = {};
       Register a = Register{} + 0.9f, b = Register{} + 1e-3f;
       asm volatile("" : "+x"(a), "+x"(b));
+      for (Register& sum : sums) asm volatile("" : "+x"(sum));  // else the compiler sees that they are all equal
       for (Index i = 0; i < rounds; ++i) {
 #pragma GCC unroll 12
         for (Register& sum : sums) sum = sum * a + b;
