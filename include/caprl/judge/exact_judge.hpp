@@ -22,7 +22,7 @@ struct ExactJudgeSettings {
   QuestionPrompt prompt = QuestionPrompt::standard();
   OptionOrders orders{};
   double temperature = 0.6;       ///< of the judge's first token
-  std::optional<double> penalty;  ///< lambda of `prompt_score`; empty: `guess_penalty` of the question's options
+  std::optional<double> penalty{};  ///< lambda of `prompt_score`; empty: `guess_penalty` of the question's options
   bool letters_only = false;      ///< renormalise over the letters; otherwise the mass on other tokens scores 0
   Index maximum_rows = 16384;     ///< tokens in one pass of the model
 };
@@ -67,11 +67,17 @@ class ExactJudge {
     for (std::size_t r = 0; r < requests.size(); ++r) {
       const std::vector<AskedQuestion> questions = asked(*requests[r].item);
       for (std::size_t c = 0; c < requests[r].captions.size() && !questions.empty(); ++c) {
+        if (first_equal(requests[r].captions, c) < c) continue;
         add_caption(requests[r].captions[c], *requests[r].item, questions, answers[r][c], pass);
         if (pass.rows >= settings_.maximum_rows) run(pass);
       }
     }
     run(pass);
+    for (std::size_t r = 0; r < requests.size(); ++r) {
+      for (std::size_t c = 0; c < requests[r].captions.size(); ++c) {
+        answers[r][c] = answers[r][first_equal(requests[r].captions, c)];
+      }
+    }
     return answers;
   }
 
@@ -97,6 +103,13 @@ class ExactJudge {
     std::vector<std::pair<AskedQuestion, QuestionAnswer*>> asks;
     Index rows = 0;  ///< at most; equal captions share theirs
   };
+
+  /// The first caption with the same text: equal captions are judged once.
+  static std::size_t first_equal(std::span<const Caption> captions, std::size_t c) {
+    std::size_t first = 0;
+    while (captions[first].text != captions[c].text) ++first;
+    return first;
+  }
 
   static std::vector<std::vector<QuestionAnswer>> empty_answers(const JudgeRequest& request) {
     std::vector<QuestionAnswer> of_caption;

@@ -1,0 +1,192 @@
+#include "caprl/train/trainer.hpp"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "caprl/advantage/grpo.hpp"
+#include "caprl/judge/per_caption.hpp"
+#include "caprl/policy/vlm_policy.hpp"
+#include "caprl/sampling/sample.hpp"
+#include "support/temporary_folder.hpp"
+#include "support/tiny_world.hpp"
+
+using namespace caprl;
+using namespace caprl::test;
+
+namespace {
+
+TinyVlmPolicy<> small_policy() {
+  const Tokenizer tokenizer = small_tokenizer();
+  return TinyVlmPolicy<>(small_vlm(tokenizer), tokenizer);
+}
+
+std::vector<CaptionItem> small_items(Index count) {
+  std::vector<CaptionItem> items;
+  for (Index i = 0; i < count; ++i) {
+    items.push_back(image_item());
+    items.back().id = std::to_string(i);
+  }
+  return items;
+}
+
+/// Items have no files: their pictures are made from their ids.
+const auto load_noise = [](const CaptionItem& item) {
+  return std::vector<Clip>{image_clip(static_cast<std::uint32_t>(std::stoul(item.id)))};
+};
+
+/// Rewards captions for the letter e.
+const auto share_of_e = [](const CaptionItem&, const Caption& caption) {
+  const auto count = std::count(caption.text.begin(), caption.text.end(), 'e');
+  return static_cast<double>(count) / static_cast<double>(std::max<std::size_t>(caption.text.size(), 1));
+};
+
+TrainerSettings small_settings(const std::filesystem::path& folder, Index steps) {
+  TrainerSettings settings;
+  settings.run.folder = folder;
+  settings.run.steps = steps;
+  settings.run.checkpoint_every = 2;
+  settings.run.learning_rate = {.peak = 5e-3};
+  settings.batch_items = 4;
+  settings.samples = 6;
+  settings.maximum_tokens = 12;
+  settings.truncated = TruncatedRule::score;
+  return settings;
+}
+
+template <class Judge>
+void train(const TinyVlmPolicy<>& policy, Judge& judge, const TrainerSettings& settings) {
+  std::filesystem::create_directories(settings.run.folder);
+  const auto items = small_items(8);
+  Trainer trainer(policy, Sample<>(), judge, Rloo{.spread_floor = 0}, settings);
+  trainer.run(std::span<const CaptionItem>(items), load_noise, [](Index, MetricsRow&) { return 0.0; });
+}
+
+std::string bytes_of(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+double mean_reward(const std::filesystem::path& folder, Index from, Index to) {
+  std::ifstream file(folder / "metrics.jsonl");
+  double sum = 0;
+  std::string line;
+  for (Index step = 0; std::getline(file, line); ++step) {
+    if (step >= from && step < to) sum += nlohmann::json::parse(line).at("reward").get<double>();
+  }
+  return sum / static_cast<double>(to - from);
+}
+
+}  // namespace
+
+TEST_CASE("a policy learns what it is rewarded for, and nothing from rewards that are all the same") {
+  const testing::TemporaryFolder folder;
+  PerCaption judge{"e", share_of_e};
+  train(small_policy(), judge, small_settings(folder.path() / "e", 40));
+  CHECK(mean_reward(folder.path() / "e", 35, 40) > mean_reward(folder.path() / "e", 0, 5) + 0.1);
+
+  const auto policy = small_policy();
+  std::vector<std::vector<float>> before;
+  for (const auto& parameter : parameters_of<float>(policy.model())) {
+    before.emplace_back(parameter.value().span().begin(), parameter.value().span().end());
+  }
+  PerCaption constant{"constant", [](const CaptionItem&, const Caption&) { return 0.7; }};
+  TrainerSettings settings = small_settings(folder.path() / "constant", 3);
+  settings.run.optimizer.weight_decay = 0;
+  train(policy, constant, settings);
+  const auto parameters = parameters_of<float>(policy.model());
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const auto now = parameters[i].value().span();
+    CHECK(std::equal(now.begin(), now.end(), before[i].begin()));
+  }
+}
+
+TEST_CASE("a run that is stopped and goes on ends with the same bytes as one that was not") {
+  const testing::TemporaryFolder folder;
+  PerCaption judge{"e", share_of_e};
+  train(small_policy(), judge, small_settings(folder.path() / "whole", 6));
+
+  // The judge breaks down in step 3, after the checkpoint of step 2: that step's work is lost and done again.
+  Index calls = 0;
+  PerCaption breaking{"e", [&](const CaptionItem& item, const Caption& caption) {
+                        if (++calls > 3 * 24 + 5) throw Error("[test] out of order");
+                        return share_of_e(item, caption);
+                      }};
+  CHECK_THROWS_AS(train(small_policy(), breaking, small_settings(folder.path() / "parts", 6)), Error);
+  train(small_policy(), judge, small_settings(folder.path() / "parts", 6));
+
+  CHECK(bytes_of(folder.path() / "whole/metrics.jsonl") == bytes_of(folder.path() / "parts/metrics.jsonl"));
+  for (const std::string name : {"weights.safetensors", "optimizer.safetensors", "state.json"}) {
+    const auto file = std::filesystem::path("checkpoints/step-000006") / name;
+    CHECK(bytes_of(folder.path() / "whole" / file) == bytes_of(folder.path() / "parts" / file));
+  }
+}
+
+TEST_CASE("a run does not go on with other settings") {
+  const testing::TemporaryFolder folder;
+  PerCaption judge{"e", share_of_e};
+  TrainerSettings settings = small_settings(folder.path() / "run", 2);
+  settings.run.recorded = {{"batch", 4}};
+  train(small_policy(), judge, settings);
+  settings.run.recorded = {{"batch", 5}};
+  CHECK_THROWS_WITH_AS(train(small_policy(), judge, settings), doctest::Contains("batch"), Error);
+}
+
+TEST_CASE("missing rewards leave the step, and too many stop the run") {
+  const testing::TemporaryFolder folder;
+  struct Failing {
+    double from = 0;
+    std::vector<std::string> part_names() const { return {"e"}; }
+    std::vector<std::vector<Reward>> score(std::span<const JudgeRequest> requests) {
+      std::vector<std::vector<Reward>> rewards;
+      for (std::size_t r = 0; r < requests.size(); ++r) {
+        const bool fails = static_cast<double>(r) >= from * static_cast<double>(requests.size());
+        auto& group = rewards.emplace_back();
+        for (const Caption& caption : requests[r].captions) {
+          group.push_back(Reward::of(share_of_e(*requests[r].item, caption)));
+        }
+        if (fails) group.back() = Reward::missing("the service did not answer");
+      }
+      return rewards;
+    }
+  };
+  Failing some{0.75};
+  train(small_policy(), some, small_settings(folder.path() / "some", 2));
+  CHECK(bytes_of(folder.path() / "some/metrics.jsonl").find("\"missing_groups\":1") != std::string::npos);
+  Failing most{0.25};
+  CHECK_THROWS_WITH_AS(train(small_policy(), most, small_settings(folder.path() / "most", 2)),
+                       doctest::Contains("the service did not answer"), Error);
+}
+
+TEST_CASE("a sampler that filters is refused unless the data may be off-policy") {
+  const testing::TemporaryFolder folder;
+  const auto policy = small_policy();
+  PerCaption judge{"e", share_of_e};
+  TrainerSettings settings = small_settings(folder.path(), 1);
+  using Filtering = Sample<Temperature, TopK>;
+  CHECK_THROWS_AS(Trainer(policy, Filtering(Temperature{1.0}, TopK{.count = 3}), judge, Rloo{}, settings), Error);
+  settings.off_policy = true;
+  CHECK_NOTHROW(Trainer(policy, Filtering(Temperature{1.0}, TopK{.count = 3}), judge, Rloo{}, settings));
+}
+
+TEST_CASE("micro-batches change nothing but rounding") {
+  const testing::TemporaryFolder folder;
+  PerCaption judge{"e", share_of_e};
+  const auto weights = [&](const std::string& name, Index micro_tokens) {
+    const auto policy = small_policy();
+    TrainerSettings settings = small_settings(folder.path() / name, 1);
+    settings.micro_tokens = micro_tokens;
+    train(policy, judge, settings);
+    std::ifstream file(folder.path() / name / "metrics.jsonl");
+    std::string line;
+    std::getline(file, line);
+    return nlohmann::json::parse(line).at("gradient_norm").get<double>();
+  };
+  CHECK(weights("whole", 1 << 20) == doctest::Approx(weights("small", 1)).epsilon(1e-5));
+}
