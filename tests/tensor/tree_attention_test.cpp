@@ -136,6 +136,14 @@ TEST_CASE("attention holds for many children of one row, for deep chains and for
   check_against_dense(hollow, 1e-9);
 }
 
+TEST_CASE("attention holds where the backward is cut into parts") {
+  RandomStream random = stream(208);
+  const PrefixTree tree = PrefixTree::from_segments(indices({-1, 0, 0, -1}), indices({500, 150, 130, 70}));
+  Problem<double> problem(random, tree, options_of(2, 1, 8));
+  CHECK(detail::TreeAttentionBackward<double>{tree, 0, problem.options, {}, {}, {}, {}, {}, {}, {}}.parts >= 2);
+  check_against_dense(problem, 1e-9);
+}
+
 TEST_CASE("attention over nothing is nothing") {
   RandomStream random = stream(201);
   Problem<float> empty(random, PrefixTree(), options_of(2, 2, 8));
