@@ -66,17 +66,36 @@ TEST_CASE("a directory appears whole, replaces another, or not at all") {
   CHECK(content_of(target / "sub/a.txt") == "first");
   {
     AtomicDirectory directory(target / "");  // a slash at the end names the same directory
-    write_file_atomically(directory.path() / "b.txt", "second");
+    std::filesystem::create_directory(directory.path() / "sub");
+    write_file_atomically(directory.path() / "sub/a.txt", "second");
+    write_file_atomically(directory.path() / "b.txt", "more");
     directory.commit();
   }
-  CHECK(content_of(target / "b.txt") == "second");
-  CHECK_FALSE(std::filesystem::exists(target / "sub"));
+  CHECK(content_of(target / "sub/a.txt") == "second");
+  CHECK(content_of(target / "b.txt") == "more");
   {
     AtomicDirectory directory(target);
-    write_file_atomically(directory.path() / "c.txt", "third");
+    write_file_atomically(directory.path() / "b.txt", "third");
   }
-  CHECK(content_of(target / "b.txt") == "second");
+  CHECK(content_of(target / "b.txt") == "more");
   CHECK(folder.entries() == 1);
+}
+
+TEST_CASE("a directory that holds something else, or a file, is not replaced") {
+  const TemporaryFolder folder;
+  std::filesystem::create_directory(folder / "home");
+  folder.file("home/letter.txt", "dear");
+  folder.file("plain", "text");
+  const auto save = [&](const char* name) {
+    AtomicDirectory directory(folder / name);
+    write_file_atomically(directory.path() / "config.json", "{}");
+    directory.commit();
+  };
+  CHECK(fails_with([&] { save("home"); }, "another file: letter.txt", "home", "choose another place"));
+  CHECK(fails_with([&] { save("plain"); }, "got a file", "plain"));
+  CHECK(content_of(folder / "home/letter.txt") == "dear");
+  CHECK(content_of(folder / "plain") == "text");
+  CHECK(folder.entries() == 2);
 }
 
 TEST_CASE("a full disk while a directory is written leaves the old one") {

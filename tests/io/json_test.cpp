@@ -34,7 +34,8 @@ TEST_CASE("the same key in different objects is no duplicate") {
 
 TEST_CASE("fields are typed, and errors name file, field and both types") {
   const Json json = parse_json(R"({"size": 5, "rate": 1e-5, "name": "x", "on": true, "none": null, "list": [1, 2],
-                                   "mixed": [1, "x"], "inner": {"depth": "deep"}, "huge": 18446744073709551615})",
+                                   "mixed": [1, "x"], "inner": {"depth": "deep"}, "huge": 18446744073709551615,
+                                   "wide": 1e300})",
                                "x");
   const JsonFields fields(json, "folder/config.json");
   CHECK(fields.get<Index>("size") == 5);
@@ -50,6 +51,8 @@ TEST_CASE("fields are typed, and errors name file, field and both types") {
   CHECK(fails_with([&] { fields.get<Index>("name"); }, "config.json: field name: expected an integer, got string",
                    "folder/config.json"));
   CHECK(fails_with([&] { fields.get<Index>("rate"); }, "field rate: expected an integer, got fractional number"));
+  CHECK(fields.get<double>("wide") == 1e300);
+  CHECK(fails_with([&] { fields.get<float>("wide"); }, "field wide: expected a number within single precision"));
   CHECK(fails_with([&] { fields.get<bool>("size"); }, "field size: expected true or false, got integer"));
   CHECK(fails_with([&] { fields.get<std::string>("size"); }, "field size: expected a string, got integer"));
   CHECK(fails_with([&] { fields.get<double>("name"); }, "field name: expected a number, got string"));

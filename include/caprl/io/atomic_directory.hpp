@@ -31,7 +31,8 @@ inline void sync_tree(const std::filesystem::path& directory) {
 ///
 /// The user fills `path()`, a hidden directory beside the target; `commit` waits until all of it is on the disk and
 /// renames it once. A target that exists is exchanged for the new one in one step where the file system can
-/// (`renameat2`), else by two renames, and then removed. Without `commit` the target stays as it was, and the hidden
+/// (`renameat2`), else by two renames, and then removed; but if it holds a file that the new directory has not,
+/// `commit` throws Error, since that file would be lost. Without `commit` the target stays as it was, and the hidden
 /// directory is removed by the destructor.
 class AtomicDirectory {
  public:
@@ -57,6 +58,7 @@ class AtomicDirectory {
     detail::sync_tree(partial_);
     std::error_code error;
     if (std::filesystem::exists(target_, error)) {
+      require_nothing_lost();
       replace();
     } else if (::rename(partial_.c_str(), target_.c_str()) != 0) {
       fail(errno);
@@ -67,6 +69,21 @@ class AtomicDirectory {
  private:
   static std::filesystem::path without_slash(std::filesystem::path path) {
     return path.has_filename() || !path.has_parent_path() ? path : path.parent_path();
+  }
+
+  void require_nothing_lost() const {
+    const char* const remedy = "choose another place";
+    if (!std::filesystem::is_directory(target_)) {
+      throw Error("[write directory] expected a directory or a new name, got a file", target_.string(), remedy);
+    }
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(target_)) {
+      const auto name = entry.path().lexically_relative(target_);
+      if (entry.is_directory() || std::filesystem::exists(partial_ / name)) continue;
+      throw Error(
+          "[write directory] expected a directory in which every file is replaced, got one with another file: " +
+              name.string(),
+          target_.string(), remedy);
+    }
   }
 
   void replace() const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <concepts>
 #include <cstdint>
 #include <initializer_list>
@@ -95,7 +96,11 @@ class JsonFields {
       return convert_integer<T>(value, path);
     } else if constexpr (std::is_floating_point_v<T>) {
       if (!value.is_number()) throw wrong_type(path, "a number", value);
-      return value.get<T>();
+      const auto number = value.get<double>();
+      if (std::abs(number) > static_cast<double>(std::numeric_limits<T>::max())) {
+        throw wrong_type(path, "a number within single precision", value);
+      }
+      return static_cast<T>(number);
     } else if constexpr (std::is_same_v<T, std::string>) {
       if (!value.is_string()) throw wrong_type(path, "a string", value);
       return value.get<std::string>();
