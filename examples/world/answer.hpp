@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "caprl/core/error.hpp"
 #include "caprl/data/item.hpp"
 #include "world/ask.hpp"
 #include "world/grammar.hpp"

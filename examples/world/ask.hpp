@@ -51,12 +51,12 @@ inline std::string event_name(const EventName& name) {
 /// What a question asks, apart from its options.
 struct Ask {
   QuestionKind kind = QuestionKind::colour;
-  int shape = -1;     ///< the object in question, by its shape ...
-  int place = -1;     ///< ... or by its place
-  int other = -1;     ///< relation: the shape it is seen from
-  bool last = false;  ///< order: what happens last, else first
-  EventName event = {};    ///< time, before_after
-  EventName second = {};   ///< before_after: the event compared with
+  int shape = -1;         ///< the object in question, by its shape ...
+  int place = -1;         ///< ... or by its place
+  int other = -1;         ///< relation: the shape it is seen from
+  bool last = false;      ///< order: what happens last, else first
+  EventName event = {};   ///< time, before_after
+  EventName second = {};  ///< before_after: the event compared with
   bool operator==(const Ask&) const = default;
 };
 

@@ -116,7 +116,7 @@ inline bool draw_hit(RandomStream& random, const Scene& scene, Cells& cells, Eve
 
 /// Moves and hits are drawn more often, because they more often cannot be.
 inline EventKind draw_event_kind(RandomStream& random) {
-  constexpr std::array<double, 5> share = {0.28, 0.1, 0.1, 0.12, 0.4};
+  constexpr std::array<double, 5> share = {0.3, 0.1, 0.09, 0.07, 0.44};
   double left = random.uniform();
   for (std::size_t i = 0; i + 1 < share.size(); ++i) {
     left -= share[i];

@@ -1,10 +1,12 @@
 #pragma once
 
-#include <functional>
+#include <cstdint>
 #include <string>
+#include <utility>
 
 #include "caprl/core/error.hpp"
 #include "caprl/media/av.hpp"
+#include "caprl/media/av_log.hpp"
 #include "world/pixels.hpp"
 #include "world/render_clip.hpp"
 
@@ -46,7 +48,6 @@ inline caprl::detail::AvCodec open_encoder(int pixels, int frames_per_second, bo
   if (is_h264) {
     av_dict_set(&options, "preset", "veryfast", 0);
     av_dict_set(&options, "crf", "18", 0);
-    av_dict_set(&options, "x264-params", "log=-1", 0);
   } else {
     codec->flags |= AV_CODEC_FLAG_QSCALE;
     codec->global_quality = 3 * FF_QP2LAMBDA;
@@ -141,6 +142,8 @@ class Mp4Writer {
 /// Renders a clip into an MP4 file of `clip_frames_per_second`. `pixels` must be even. Throws Error naming the file.
 inline void write_mp4(const std::string& path, const Clip& clip, int pixels = 48) {
   caprl::require(pixels % 2 == 0, "[write_mp4] expected an even number of pixels", path);
+  caprl::detail::AvLog log;  // encoders tell about themselves on stderr otherwise
+  const caprl::detail::AvLog::Scope quiet(log);
   detail::Mp4Writer writer(path, pixels, clip_frames_per_second);
   const Look look = draw_look(clip.scene);
   for (int frame = 0; frame < frame_count(clip); ++frame) writer.add(render_frame(clip, look, frame, pixels));

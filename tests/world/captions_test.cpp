@@ -1,0 +1,110 @@
+#include "world/captions.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <map>
+#include <string>
+
+#include "world/answer.hpp"
+#include "world/items.hpp"
+#include "world/judge_corpus.hpp"
+#include "world/score.hpp"
+
+using world::Split;
+
+namespace {
+
+struct Sums {
+  std::map<std::string, int> first_words, captions;
+  double recall = 0, accuracy = 0, longest = 0;
+  int items = 0;
+};
+
+template <class Draw>
+Sums measure(const Draw& draw) {
+  Sums sums;
+  world::CaptionScore score;
+  double asked = 0;
+  for (std::uint32_t i = 0; i < 2000; ++i) {
+    const auto item = draw(i);
+    const auto words = world::split_words(item.caption);
+    ++sums.first_words[words.front()];
+    const world::ParsedCaption parsed = world::parse_caption(item.caption);
+    score += world::score_caption(parsed, item.content);
+    for (const world::WorldQuestion& q : item.questions) {
+      sums.accuracy += world::answer(parsed, q.ask, q.question.options) == static_cast<int>(q.question.gold);
+      asked += 1;
+    }
+    sums.longest += item.caption == item.dense_caption;
+    ++sums.items;
+  }
+  sums.recall = score.recall();
+  sums.accuracy /= asked;
+  sums.longest /= sums.items;
+  return sums;
+}
+
+void check_terse(const Sums& sums) {
+  MESSAGE("recall ", sums.recall, ", answered ", sums.accuracy, ", dense ", sums.longest);
+  CHECK(sums.recall < 0.5);
+  CHECK(sums.accuracy < 0.4);
+  CHECK(sums.longest > 0.05);
+  const int commonest = std::max_element(sums.first_words.begin(), sums.first_words.end(), [](auto& a, auto& b) {
+                          return a.second < b.second;
+                        })->second;
+  CHECK(sums.first_words.at("a") == commonest);
+}
+
+}  // namespace
+
+TEST_CASE("captions of the mixture are terse as a habit, and their likeliest beginning leads to terse ones") {
+  check_terse(measure([](std::uint32_t i) { return world::draw_image_item(1, Split::train, i); }));
+  check_terse(measure([](std::uint32_t i) { return world::draw_clip_item(1, Split::train, i); }));
+}
+
+TEST_CASE("captions that begin with \"a\" are short in their mode") {
+  int begins = 0, one_sentence = 0;
+  for (std::uint32_t i = 0; i < 2000; ++i) {
+    const auto words = world::split_words(world::draw_image_item(1, Split::train, i).caption);
+    if (words.front() != "a") continue;
+    ++begins;
+    one_sentence += std::count(words.begin(), words.end(), ".") == 1;
+  }
+  CHECK(one_sentence > begins / 2);
+}
+
+TEST_CASE("texts of the truth read as written") {
+  world::Scene scene;
+  scene.background = 1;
+  scene.objects = {{{0, 1, 1, 1, 0}}, {{3, 5, 0, 0, 4}}};
+  CHECK(world::truth_caption(scene) ==
+        "two objects . gray background . at top left a large orange striped circle . "
+        "at middle center a small blue plain star .");
+  world::Clip clip;
+  clip.scene = scene;
+  clip.events = {{world::EventKind::appear, 1, -1, 0, 3}, {world::EventKind::move, 0, 1, 2, 12}};
+  CHECK(world::truth_caption(clip) ==
+        "gray background . at top left a large orange striped circle . "
+        "[00:03] at middle center a small blue plain star appears . [00:12] the circle moves right .");
+}
+
+TEST_CASE("a judge's training text is labelled by what the caption says") {
+  double samples = 0, abstained = 0, counterfactual = 0, answered = 0;
+  for (std::uint32_t i = 0; i < 2000; ++i) {
+    const world::JudgeGroup group = world::draw_judge_group(1, i);
+    const world::ParsedCaption parsed = world::parse_caption(group.caption);
+    for (const world::JudgeSample& sample : group.samples) {
+      CHECK(world::answer(parsed, sample.question) == sample.answer);
+      samples += 1;
+      abstained += !sample.answer;
+      answered += sample.answer.has_value();
+      counterfactual += sample.answer && *sample.answer != static_cast<int>(sample.question.gold);
+    }
+  }
+  MESSAGE("abstained ", abstained / samples, ", against the scene ", counterfactual / answered);
+  CHECK(abstained / samples > 0.25);
+  CHECK(abstained / samples < 0.6);
+  CHECK(counterfactual / answered > 0.05);
+  CHECK(world::draw_judge_group(1, 4).caption == world::draw_judge_group(1, 4).caption);
+}
