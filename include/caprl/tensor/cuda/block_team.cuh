@@ -102,15 +102,15 @@ struct BlockPosition {
 
   template <class Stored>
   CAPRL_HD static void copy(const Stored* from, Stored* to) {
-    constexpr std::size_t bytes = lanes * sizeof(Stored);
-    const auto places = reinterpret_cast<std::uintptr_t>(from) | reinterpret_cast<std::uintptr_t>(to);
-    if (bytes % sizeof(Chunk) == 0 && places % sizeof(Chunk) == 0) {
-      for (std::size_t i = 0; i < bytes / sizeof(Chunk); ++i) {
-        reinterpret_cast<Chunk*>(to)[i] = reinterpret_cast<const Chunk*>(from)[i];
+    constexpr int chunks = lanes * static_cast<int>(sizeof(Stored)) / static_cast<int>(sizeof(Chunk));
+    if constexpr (chunks > 0) {
+      const auto places = reinterpret_cast<std::uintptr_t>(from) | reinterpret_cast<std::uintptr_t>(to);
+      if (places % sizeof(Chunk) == 0) {
+        for (int i = 0; i < chunks; ++i) reinterpret_cast<Chunk*>(to)[i] = reinterpret_cast<const Chunk*>(from)[i];
+        return;
       }
-    } else {
-      for (int i = 0; i < lanes; ++i) to[i] = from[i];
     }
+    for (int i = 0; i < lanes; ++i) to[i] = from[i];
   }
 };
 

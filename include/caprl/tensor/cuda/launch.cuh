@@ -3,6 +3,7 @@
 #include <cuda_runtime.h>
 
 #include <algorithm>
+#include <memory>
 #include <string>
 
 #include "caprl/core/error.hpp"
@@ -17,6 +18,19 @@ struct Cuda {
 
   cudaStream_t stream = nullptr;
 };
+
+/// Device memory in the order of the default stream, given back when the last handle goes. Throws Error if there is
+/// none.
+template <class T>
+std::shared_ptr<T[]> allocate_storage(Cuda device, Index count) {
+  void* block = nullptr;
+  const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
+  if (const cudaError_t status = cudaMallocAsync(&block, bytes, device.stream); status != cudaSuccess) {
+    throw Error("[allocate_storage] no " + std::to_string(bytes) +
+                " bytes: " + std::string(cudaGetErrorString(status)));
+  }
+  return std::shared_ptr<T[]>(static_cast<T*>(block), [device](T* data) { cudaFreeAsync(data, device.stream); });
+}
 
 namespace detail {
 

@@ -99,12 +99,14 @@ void layer_norm_backward(Device device, ConstRows<T> x, const T* gain, const Acc
                          G* dgain, G* dbias) {
   detail::require_same_shape("layer_norm_backward", x, dy);
   detail::require_same_shape("layer_norm_backward", x, dx);
+  if (dbias != nullptr) add_column_sums(device, Rows<const T>(dy), dbias);
+  const LayerNormBackward<T> kernel{x, gain, mean, inverse_deviation, dy, dx, accumulate};
   if (dgain != nullptr) {
-    add_column_sums<T>(device, x.rows, x.columns, LayerNormGainTerm<T>{x, mean, inverse_deviation, dy}, dgain);
+    const LayerNormGainTerm<T> term{x, mean, inverse_deviation, dy};
+    add_column_sums<T>(device, x.rows, x.columns, term, dgain, kernel);
+  } else {
+    launch_rows(device, x.rows, kernel, 3 * x.columns);
   }
-  if (dbias != nullptr) add_column_sums(device, dy, dbias);
-  launch_rows(device, x.rows, LayerNormBackward<T>{x, gain, mean, inverse_deviation, dy, dx, accumulate},
-              3 * x.columns);
 }
 
 }  // namespace caprl

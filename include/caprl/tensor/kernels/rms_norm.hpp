@@ -85,8 +85,12 @@ void rms_norm_backward(Device device, ConstRows<T> x, const T* gain, const Accum
                        Rows<T> dx, bool accumulate, G* dgain) {
   detail::require_same_shape("rms_norm_backward", x, dy);
   detail::require_same_shape("rms_norm_backward", x, dx);
-  if (dgain != nullptr) add_column_sums<T>(device, x.rows, x.columns, RmsNormGainTerm<T>{x, inverse_rms, dy}, dgain);
-  launch_rows(device, x.rows, RmsNormBackward<T>{x, gain, inverse_rms, dy, dx, accumulate}, 2 * x.columns);
+  const RmsNormBackward<T> kernel{x, gain, inverse_rms, dy, dx, accumulate};
+  if (dgain != nullptr) {
+    add_column_sums<T>(device, x.rows, x.columns, RmsNormGainTerm<T>{x, inverse_rms, dy}, dgain, kernel);
+  } else {
+    launch_rows(device, x.rows, kernel, 2 * x.columns);
+  }
 }
 
 }  // namespace caprl

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "caprl/core/host_device.hpp"
+#include "caprl/tensor/device.hpp"
 #include "caprl/tensor/kernels/number.hpp"
 
 namespace caprl {
@@ -32,8 +33,8 @@ struct SquaredNormBlocks {
 
 /// The sum of squares of `count` elements. Not finite if and only if an element is not finite or the sum overflows, so
 /// it is also the check that gradients are numbers.
-template <class Device, class T>
-double squared_norm(Device device, const T* data, Index count) {
+template <class T>
+double squared_norm(Cpu device, const T* data, Index count) {
   using Kernel = SquaredNormBlocks<T>;
   const Index blocks = (count + Kernel::block - 1) / Kernel::block;
   std::vector<double> sums(static_cast<std::size_t>(blocks));
@@ -67,8 +68,8 @@ struct NonFiniteBlocks {
 };
 
 /// How many of `count` elements are NaN or infinite.
-template <class Device, class T>
-Index count_non_finite(Device device, const T* data, Index count) {
+template <class T>
+Index count_non_finite(Cpu device, const T* data, Index count) {
   using Kernel = NonFiniteBlocks<T>;
   const Index blocks = (count + Kernel::block - 1) / Kernel::block;
   std::vector<double> counts(static_cast<std::size_t>(blocks));
@@ -78,8 +79,8 @@ Index count_non_finite(Device device, const T* data, Index count) {
   return static_cast<Index>(total);
 }
 
-template <class Device, class T>
-bool all_finite(Device device, const T* data, Index count) {
+template <class T>
+bool all_finite(Cpu device, const T* data, Index count) {
   return count_non_finite(device, data, count) == 0;
 }
 
