@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
   examples::add_reinforce_options(app, options);
   return examples::run_program(argc, argv, app, [&] {
     const auto accuracy_alone = [](caprl::ExactJudge<float> judge) { return judge; };
-    examples::reinforce(options, "image", caprl::LoadImages{}, accuracy_alone, [](auto&) {});
+    const auto report = examples::reinforce(options, "image", caprl::LoadImages{}, accuracy_alone, [](auto&) {});
+    if (report) examples::write_training_report({&*report, 1}, options.out);
   });
 }

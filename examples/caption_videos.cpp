@@ -29,6 +29,8 @@ int main(int argc, char** argv) {
       }
     };
     const Index side = read_tiny_vlm_settings(options.model / "config.json").vision.image_size;
-    examples::reinforce(options, "video", LoadMedia<FixedRate>{frames, {side, side}}, with_stamps, read_durations);
+    const auto report =
+        examples::reinforce(options, "video", LoadMedia<FixedRate>{frames, {side, side}}, with_stamps, read_durations);
+    if (report) examples::write_training_report({&*report, 1}, options.out);
   });
 }

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -80,11 +81,11 @@ inline std::vector<caprl::CaptionItem> load_items(const std::filesystem::path& p
   return items;
 }
 
-/// Trains, measures and reports. `name` is "image" or "video"; `load(item)` gives an item's media; `make_reward(judge)`
-/// the reward; `prepare(items)` may complete loaded items.
+/// Trains and measures; nothing where the run was interrupted. `name` is "image" or "video"; `load(item)` gives an
+/// item's media; `make_reward(judge)` the reward; `prepare(items)` may complete loaded items.
 template <class Load, class MakeReward, class Prepare>
-void reinforce(const ReinforceOptions& options, const std::string& name, const Load& load,
-               const MakeReward& make_reward, const Prepare& prepare) {
+std::optional<TrainingReport> reinforce(const ReinforceOptions& options, const std::string& name, const Load& load,
+                                        const MakeReward& make_reward, const Prepare& prepare) {
   using namespace caprl;
   auto train_items = load_items(options.data, 0);
   auto validation = load_items(options.validation, options.validation_items);
@@ -159,7 +160,7 @@ void reinforce(const ReinforceOptions& options, const std::string& name, const L
   trainer.run(std::span<const CaptionItem>(train_items), load, validate);
   if (interrupted()) {
     std::printf("stopped; the same command goes on from here\n");
-    return;
+    return std::nullopt;
   }
   TrainingRun<float>(settings.run, policy.blocks()).load_best();
   save_tiny_vlm(policy.model(), options.model / "tokenizer.json", options.out / "model");
@@ -167,15 +168,21 @@ void reinforce(const ReinforceOptions& options, const std::string& name, const L
   std::printf("measuring on %zu held-out items\n", test.size());
   const auto test_list = pointers(test);
   const std::span<const CaptionItem* const> tests(test_list);
-  TrainingReport report{.name = name, .items = tests, .run_folder = settings.run.folder};
-  report.before = evaluate(base, full_judge, tests, load, Sample<>(), options.maximum_tokens, 2);
-  report.after = evaluate(policy, full_judge, tests, load, Sample<>(), options.maximum_tokens, 2);
+  const auto measure = [&](const TinyVlmPolicy<>& captioner, const auto& sampler) {
+    return evaluate(captioner, full_judge, tests, load, sampler, options.maximum_tokens, 2);
+  };
+  TrainingReport report{.name = name, .run_folder = settings.run.folder};
+  report.before = measure(base, Sample<>());
+  report.after = measure(policy, Sample<>());
   report.summary.add(name, "base", report.before);
   report.summary.add(name, "trained", report.after);
-  report.summary.add(name, "greedy.base", evaluate(base, full_judge, tests, load, Greedy{}, options.maximum_tokens, 2));
-  report.summary.add(name, "greedy.trained",
-                     evaluate(policy, full_judge, tests, load, Greedy{}, options.maximum_tokens, 2));
-  write_training_report(report, load, options.gallery_items, options.out);
+  report.summary.add(name, "greedy.base", measure(base, Greedy{}));
+  report.summary.add(name, "greedy.trained", measure(policy, Greedy{}));
+  for (Index i = 0; i < std::min<Index>(options.gallery_items, static_cast<Index>(test.size())); ++i) {
+    report.gallery.push_back(
+        gallery_item(report, *test_list[static_cast<std::size_t>(i)], load, static_cast<std::size_t>(i)));
+  }
+  return report;
 }
 
 }  // namespace examples

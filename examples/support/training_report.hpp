@@ -19,11 +19,11 @@ namespace examples {
 /// What a run has to tell.
 struct TrainingReport {
   std::string name;  ///< "image" or "video"
-  std::span<const caprl::CaptionItem* const> items;
   std::filesystem::path run_folder;
   Evaluation before = {};
   Evaluation after = {};
   Summary summary = {};
+  std::vector<caprl::ReportGalleryItem> gallery = {};
 };
 
 inline caprl::ReportHeadline headline(const TrainingReport& report, const std::string& title, const std::string& figure,
@@ -65,8 +65,8 @@ inline caprl::ReportTable results_table(const TrainingReport& report) {
 
 /// One held-out item with its pictures, captions and the judge's answers.
 template <class Load>
-caprl::ReportGalleryItem gallery_item(const TrainingReport& report, const Load& load, std::size_t i) {
-  const caprl::CaptionItem& item = *report.items[i];
+caprl::ReportGalleryItem gallery_item(const TrainingReport& report, const caprl::CaptionItem& item, const Load& load,
+                                      std::size_t i) {
   caprl::ReportGalleryItem shown{.title = item.id,
                                  .pictures = {},
                                  .caption_before = report.before.captions[i].text,
@@ -88,12 +88,12 @@ caprl::ReportGalleryItem gallery_item(const TrainingReport& report, const Load& 
   return shown;
 }
 
-inline void print_results(const TrainingReport& report, std::size_t gallery_items) {
-  for (std::size_t i = 0; i < std::min(gallery_items, report.items.size()); ++i) {
-    std::printf("\n%s\n  before: %s\n  after:  %s\n", report.items[i]->id.c_str(),
-                report.before.captions[i].text.c_str(), report.after.captions[i].text.c_str());
+inline void print_results(const TrainingReport& report) {
+  for (const caprl::ReportGalleryItem& item : report.gallery) {
+    std::printf("\n%s\n  before: %s\n  after:  %s\n", item.title.c_str(), item.caption_before.c_str(),
+                item.caption_after.c_str());
   }
-  std::printf("\n%-28s %8s %8s   (95 %% interval)\n", "held-out items", "before", "after");
+  std::printf("\n%-28s %8s %8s   (95 %% interval)\n", (report.name + "s held out").c_str(), "before", "after");
   for (const std::string figure : {"accuracy", "greedy accuracy", "recall", "precision", "abstain", "caption_tokens"}) {
     const bool greedy = figure.starts_with("greedy ");
     const std::string stem = report.name + "." + (greedy ? figure.substr(7) + ".greedy" : figure) + ".";
@@ -104,43 +104,50 @@ inline void print_results(const TrainingReport& report, std::size_t gallery_item
   }
 }
 
-/// Prints the results and writes summary.json and report.html into `folder`.
-template <class Load>
-void write_training_report(const TrainingReport& report, const Load& load, caprl::Index gallery_items,
-                           const std::filesystem::path& folder) {
+inline std::vector<caprl::ReportChart> charts(const TrainingReport& report) {
+  std::vector<caprl::ReportChart> charts = {
+      chart(report, "Reward", "reward", false, "mean over sampled captions"),
+      chart(report, "Held-out accuracy", "validation.accuracy", true, "validation items"),
+      chart(report, "Recall", "validation.recall", true, "facts stated"),
+      chart(report, "Precision", "validation.precision", true, "claims that are true"),
+      chart(report, "Abstention", "validation.abstain", true, "the judge found no answer"),
+      chart(report, "Caption length", "caption_tokens", false, "tokens"),
+      chart(report, "KL to the start", "validation.kl_to_start", false, "nats a token")};
+  std::erase_if(charts, [](const caprl::ReportChart& shown) { return shown.series.front().steps.empty(); });
+  for (caprl::ReportChart& shown : charts) shown.title += ", " + report.name + "s";
+  return charts;
+}
+
+/// Prints the results of a run's stages and writes summary.json and report.html into `folder`.
+inline void write_training_report(std::span<const TrainingReport> stages, const std::filesystem::path& folder) {
   caprl::Report page;
-  page.title = "Reinforced " + report.name + " captions";
+  page.title = "Captions, reinforced";
   page.about = "A captioner was rewarded when a judge that cannot see answered questions from its captions alone.";
-  page.headlines.push_back(
-      headline(report, "Accuracy", "accuracy", true, "the judge's probability of the right answer"));
-  if (!report.before.scores.empty()) {
-    page.headlines.push_back(headline(report, "Recall", "recall", true, "facts of the scene that are stated"));
-    page.headlines.push_back(headline(report, "Precision", "precision", true, "stated claims that are true"));
+  nlohmann::ordered_json summary = nlohmann::ordered_json::object();
+  for (const TrainingReport& stage : stages) {
+    const std::string of = " of " + stage.name + " captions";
+    page.headlines.push_back(
+        headline(stage, "Accuracy" + of, "accuracy", true, "the judge's probability of the right answer"));
+    if (!stage.before.scores.empty()) {
+      page.headlines.push_back(headline(stage, "Recall" + of, "recall", true, "facts that are stated"));
+      page.headlines.push_back(headline(stage, "Precision" + of, "precision", true, "stated claims that are true"));
+    }
+    page.headlines.push_back(headline(stage, "Length" + of, "caption_tokens", false, "tokens"));
+    page.galleries.push_back({.title = "Held-out " + stage.name + "s", .about = "", .items = stage.gallery});
+    for (caprl::ReportChart& shown : charts(stage)) page.charts.push_back(std::move(shown));
+    for (const auto& [title, field] : {std::pair<std::string, std::string>{"sampling", "seconds.rollout"},
+                                       {"judging", "seconds.judge"},
+                                       {"update", "seconds.update"}}) {
+      const auto series = caprl::read_series(stage.run_folder / "timings.jsonl", field, title);
+      page.phases.push_back({stage.name + "s: " + title, series.values});
+    }
+    page.tables.push_back(results_table(stage));
+    summary.update(stage.summary.figures());
+    print_results(stage);
   }
-  page.headlines.push_back(headline(report, "Caption length", "caption_tokens", false, "tokens"));
-  caprl::ReportGallery gallery{.title = "Held-out items", .about = "", .items = {}};
-  for (std::size_t i = 0; i < std::min(static_cast<std::size_t>(gallery_items), report.items.size()); ++i) {
-    gallery.items.push_back(gallery_item(report, load, i));
-  }
-  page.galleries.push_back(std::move(gallery));
-  page.charts = {chart(report, "Reward", "reward", false, "mean over sampled captions"),
-                 chart(report, "Held-out accuracy", "validation.accuracy", true, "validation items"),
-                 chart(report, "Recall", "validation.recall", true, ""),
-                 chart(report, "Precision", "validation.precision", true, ""),
-                 chart(report, "Abstention", "validation.abstain", true, ""),
-                 chart(report, "Caption length", "caption_tokens", false, "tokens"),
-                 chart(report, "KL to the start", "validation.kl_to_start", false, "nats a token")};
-  std::erase_if(page.charts, [](const caprl::ReportChart& shown) { return shown.series.front().steps.empty(); });
-  for (const auto& [title, field] : {std::pair<std::string, std::string>{"sampling", "seconds.rollout"},
-                                     {"judging", "seconds.judge"},
-                                     {"update", "seconds.update"}}) {
-    page.phases.push_back({title, caprl::read_series(report.run_folder / "timings.jsonl", field, title).values});
-  }
-  page.tables.push_back(results_table(report));
   page.footer = "caprl";
   caprl::write_report(folder / "report.html", page);
-  caprl::write_file_atomically(folder / "summary.json", report.summary.figures().dump(2) + "\n");
-  print_results(report, static_cast<std::size_t>(gallery_items));
+  caprl::write_file_atomically(folder / "summary.json", summary.dump(2) + "\n");
   std::printf("\nreport: %s\n", (folder / "report.html").c_str());
 }
 
