@@ -41,10 +41,10 @@ struct JudgeCorpusSettings {
 
 namespace detail {
 
-/// Gives one to three attributes of random objects, or the background, other values. The caption lies then about the
+/// Gives two to five attributes of random objects, or the background, other values. The caption lies then about the
 /// scene, and the judge has to follow it.
 inline void replace_facts(RandomStream& random, Scene& scene) {
-  const int changes = 1 + draw_below(random, 3);
+  const int changes = 2 + draw_below(random, 4);
   for (int i = 0; i < changes; ++i) {
     const auto object = static_cast<std::size_t>(draw_below(random, scene.objects.size()));
     const int what = draw_below(random, attribute_count + 1);
