@@ -111,6 +111,18 @@ TEST_CASE("gemm is the naive product in all four transposition forms, with pitch
   }
 }
 
+TEST_CASE("weight gradients whose rows lie a multiple of 1 KB apart") {
+  for (const auto& [m, n] : {std::pair<Index, Index>{1024, 8}, {8, 1024}, {1023, 8}}) {
+    const Tensor<float> a = random_tensor<float>({20, m == 8 ? 8 : 1024}, 1);
+    const Tensor<float> b = random_tensor<float>({20, n}, 2);
+    const auto left = a.rows().columns_between(0, m);
+    Tensor<float> c = random_tensor<float>({m, n}, 3);
+    const auto expected = naive(Transpose::yes, Transpose::no, 1, left, b.rows(), 1, c.rows());
+    caprl::gemm(Cpu{}, Transpose::yes, Transpose::no, 1, left, b.rows(), 1, c.rows());
+    CHECK(distance(c, expected) < 1e-6);
+  }
+}
+
 TEST_CASE("gemm without depth scales, and with beta 0 does not read its target") {
   Tensor<float> c = Tensor<float>::full({2, 3}, 4.0f);
   const Rows<const float> a{nullptr, 2, 0, 0};

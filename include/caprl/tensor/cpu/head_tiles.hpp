@@ -71,7 +71,7 @@ class Head {
     tile_columns_ = std::min<Index>(weight.rows, largest.columns);
     tile_rows_ =
         std::min(static_cast<Index>(groups_.places.size()), std::max<Index>(1, largest.elements / tile_columns_));
-    logits_ = Tensor<T>({tile_rows_, tile_columns_});
+    logits_ = Tensor<T>({tile_rows_, tile_columns_ + 16});  // rows a multiple of 4 KB apart would collide in the cache
     gathered_ = Tensor<T>({tile_rows_, hidden.columns});
     hidden_gradient_ = Tensor<T>({tile_rows_, hidden.columns});
     states_.resize(static_cast<std::size_t>(tile_rows_));
@@ -155,8 +155,10 @@ class Head {
     return copy;
   }
 
+  Rows<T> tile(Index rows, Index begin, Index end) const { return {logits_.data(), rows, end - begin, logits_.dim(1)}; }
+
   Rows<T> make_logits(Rows<const T> states, Index begin, Index end) {
-    const Rows<T> z{logits_.data(), states.rows, end - begin, end - begin};
+    const Rows<T> z = tile(states.rows, begin, end);
     gemm<T>(Cpu{}, Transpose::no, Transpose::yes, T{1}, states, weight_.rows_between(begin, end), T{0}, z);
     return z;
   }
@@ -166,7 +168,7 @@ class Head {
                  const HeadGradient<T>& gradient, bool have_logits) {
     const Rows<const T> states = gather(first, count);
     for_column_tiles([&](Index begin, Index end) {
-      const Rows<T> z = have_logits ? logits_.rows().rows_between(0, count) : make_logits(states, begin, end);
+      const Rows<T> z = have_logits ? tile(count, 0, end) : make_logits(states, begin, end);
       parallel_for(count, row_grain(end - begin),
                    [&](Index r) { replace_by_gradient(z.row(r), begin, end, first + r, log_total, derivative); });
       propagate(first, states, z, begin, end, gradient);
