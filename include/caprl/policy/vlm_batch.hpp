@@ -51,11 +51,39 @@ struct VlmBatch {
 
 namespace detail {
 
-/// A caption's sequence: the prompt and all tokens but the last, which nothing follows.
-inline std::vector<TokenKey> sequence_of(const VlmPrompt& prompt, std::span<const Token> caption) {
-  std::vector<TokenKey> sequence = prompt.tokens;
-  for (std::size_t t = 0; t + 1 < caption.size(); ++t) sequence.push_back({caption[t], 0});
-  return sequence;
+/// One path of a batch: a prompt, alone or with a caption.
+struct VlmSequence {
+  const VlmPrompt* prompt;
+  std::size_t prompt_number;
+  std::span<const Token> caption;
+
+  /// The tokens that take a row: the prompt's and all of the caption's but the last, which nothing follows.
+  std::vector<TokenKey> keys() const {
+    std::vector<TokenKey> keys = prompt->tokens;
+    for (std::size_t t = 0; t + 1 < caption.size(); ++t) keys.push_back({caption[t], 0});
+    return keys;
+  }
+};
+
+inline std::vector<VlmSequence> sequences_of(std::span<const VlmPrompt> prompts, std::span<const RolloutGroup> groups) {
+  std::vector<VlmSequence> sequences;
+  for (std::size_t p = 0; p < prompts.size(); ++p) {
+    if (groups.empty()) {
+      sequences.push_back({&prompts[p], p, {}});
+    } else {
+      for (const Rollout& rollout : groups[p]) sequences.push_back({&prompts[p], p, rollout.tokens});
+    }
+  }
+  return sequences;
+}
+
+/// For each prompt the batch's numbers of its pictures.
+inline std::vector<std::vector<Index>> number_pictures(std::span<const VlmPrompt> prompts, PictureTable& pictures) {
+  std::vector<std::vector<Index>> numbers(prompts.size());
+  for (std::size_t p = 0; p < prompts.size(); ++p) {
+    for (const Picture& picture : prompts[p].pictures) numbers[p].push_back(pictures.add(picture));
+  }
+  return numbers;
 }
 
 }  // namespace detail
@@ -65,53 +93,30 @@ inline std::vector<TokenKey> sequence_of(const VlmPrompt& prompt, std::span<cons
 inline VlmBatch make_vlm_batch(std::span<const VlmPrompt> prompts, std::span<const RolloutGroup> groups,
                                Index vocabulary, Index tokens_per_image) {
   VlmBatch batch;
+  const std::vector<detail::VlmSequence> sequences = detail::sequences_of(prompts, groups);
   PrefixTreeBuilder builder;
-  std::vector<std::size_t> prompt_of_sequence;
-  for (std::size_t p = 0; p < prompts.size(); ++p) {
-    const auto add = [&](std::span<const Token> caption) {
-      builder.add(detail::sequence_of(prompts[p], caption));
-      prompt_of_sequence.push_back(p);
-    };
-    if (groups.empty()) {
-      add({});
-    } else {
-      for (const Rollout& rollout : groups[p]) add(rollout.tokens);
-    }
-  }
+  for (const detail::VlmSequence& sequence : sequences) builder.add(sequence.keys());
   batch.shared = builder.build();
 
-  std::vector<std::vector<Index>> picture_numbers(prompts.size());
-  for (std::size_t p = 0; p < prompts.size(); ++p) {
-    for (const Picture& picture : prompts[p].pictures) picture_numbers[p].push_back(batch.pictures.add(picture));
-  }
-  Index sequence = 0;
-  for (std::size_t p = 0; p < groups.size(); ++p) {
-    for (const Rollout& rollout : groups[p]) {
-      const auto start = static_cast<Index>(prompts[p].tokens.size());
-      for (std::size_t t = 0; t < rollout.tokens.size(); ++t) {
-        batch.pairs.push_back({batch.shared.row(sequence, start + static_cast<Index>(t) - 1), rollout.tokens[t]});
-      }
-      ++sequence;
-    }
-  }
-  std::vector<const RolloutGroup*> unused;
-  batch.sources.reserve(batch.shared.sources.size());
-  std::vector<const Rollout*> rollouts;
-  for (const RolloutGroup& group : groups) {
-    for (const Rollout& rollout : group) rollouts.push_back(&rollout);
-  }
+  const auto pictures = detail::number_pictures(prompts, batch.pictures);
   for (const SharedBatch::Source& source : batch.shared.sources) {
-    const std::size_t p = prompt_of_sequence[static_cast<std::size_t>(source.sequence)];
-    const VlmPrompt& prompt = prompts[p];
+    const detail::VlmSequence& sequence = sequences[static_cast<std::size_t>(source.sequence)];
+    const VlmPrompt& prompt = *sequence.prompt;
     const auto position = static_cast<std::size_t>(source.position);
     if (position >= prompt.tokens.size()) {
-      const Rollout& rollout = *rollouts[static_cast<std::size_t>(source.sequence)];
-      batch.sources.push_back(rollout.tokens[position - prompt.tokens.size()]);
+      batch.sources.push_back(sequence.caption[position - prompt.tokens.size()]);
     } else if (const Index media = prompt.media_row[position]; media >= 0) {
-      const Index picture = picture_numbers[p][static_cast<std::size_t>(media / tokens_per_image)];
+      const Index picture = pictures[sequence.prompt_number][static_cast<std::size_t>(media / tokens_per_image)];
       batch.sources.push_back(vocabulary + picture * tokens_per_image + media % tokens_per_image);
     } else {
       batch.sources.push_back(prompt.tokens[position].id);
+    }
+  }
+  for (std::size_t s = 0; s < sequences.size(); ++s) {
+    const auto start = static_cast<Index>(sequences[s].prompt->tokens.size());
+    for (std::size_t t = 0; t < sequences[s].caption.size(); ++t) {
+      const Index row = batch.shared.row(static_cast<Index>(s), start + static_cast<Index>(t) - 1);
+      batch.pairs.push_back({row, sequences[s].caption[t]});
     }
   }
   return batch;

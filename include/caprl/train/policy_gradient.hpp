@@ -19,9 +19,9 @@ namespace caprl {
 struct PolicyGradientStep {
   double loss = 0;
   double clipped_share = 0;       ///< of tokens whose gradient a clip cut off
-  double recorded_kl = 0;         ///< mean over tokens of k3 from the sampling policy
+  double recorded_kl = 0;         ///< mean over those tokens of k3 from the sampling policy
   double largest_difference = 0;  ///< between a recorded and a recomputed log-probability
-  Index tokens = 0;
+  Index tokens = 0;               ///< whose gradients were computed
 };
 
 /// The rollouts that the loss sees, group by group, with their advantages.
@@ -53,6 +53,23 @@ WeightedRollouts weigh(const Collected<P>& collected, const RewardSelection& sel
 }
 
 namespace detail {
+
+/// True if a group moves the policy: without an advantage and a KL term its gradient is zero.
+inline bool has_gradient(const PolicyLoss& loss, std::span<const double> advantages) {
+  return loss.needs_reference() || std::ranges::any_of(advantages, [](double value) { return value != 0; });
+}
+
+/// The rollouts of the groups that move the policy.
+inline WeightedRollouts with_gradient(const WeightedRollouts& all, const PolicyLoss& loss) {
+  WeightedRollouts kept;
+  for (std::size_t g = 0; g < all.groups.size(); ++g) {
+    if (!has_gradient(loss, all.advantages[g])) continue;
+    kept.items.push_back(all.items[g]);
+    kept.groups.push_back(all.groups[g]);
+    kept.advantages.push_back(all.advantages[g]);
+  }
+  return kept;
+}
 
 /// The groups [begin, end) whose tokens fit into a micro-batch; at least one.
 inline std::size_t micro_batch_end(std::span<const RolloutGroup> groups, std::size_t begin, Index maximum_tokens) {
@@ -89,6 +106,7 @@ void add_token_losses(const PolicyLoss& loss, const Aggregation& aggregation, co
         step.recorded_kl += std::expm1(apart) - apart;
         step.largest_difference = std::max(step.largest_difference, std::abs(apart));
         derivatives[at++] = static_cast<T>(token.derivative);
+        ++step.tokens;
       }
     }
   }
@@ -96,25 +114,26 @@ void add_token_losses(const PolicyLoss& loss, const Aggregation& aggregation, co
 
 }  // namespace detail
 
-/// Adds the gradients of the policy loss over all rollouts. `micro_tokens` bounds the caption tokens in memory at once;
+/// Adds the gradients of the policy loss over all rollouts. Groups whose gradient is zero count in the denominators and
+/// are not computed. `micro_tokens` bounds the caption tokens in memory at once;
 /// since every token's weight comes from the whole batch, it changes nothing but rounding. `reference` is needed only
 /// for a KL term in the loss; otherwise it may be null.
 template <Policy P>
 PolicyGradientStep add_policy_gradients(const P& policy, const P* reference, const Collected<P>& collected,
-                                        const WeightedRollouts& rollouts, const PolicyLoss& loss,
+                                        const WeightedRollouts& all, const PolicyLoss& loss,
                                         const Aggregation& aggregation, double temperature, Index micro_tokens) {
   using T = typename P::value_type;
   require(reference != nullptr || !loss.needs_reference(),
           "[add_policy_gradients] expected a reference policy for the KL term of the loss");
   BatchCounts counts;
-  for (const RolloutGroup& group : rollouts.groups) {
+  for (const RolloutGroup& group : all.groups) {
     for (const Rollout& rollout : group) {
       ++counts.sequences;
       counts.tokens += static_cast<Index>(rollout.tokens.size());
     }
   }
+  const WeightedRollouts rollouts = detail::with_gradient(all, loss);
   PolicyGradientStep step;
-  step.tokens = counts.tokens;
   for (std::size_t begin = 0, end = 0; begin < rollouts.groups.size(); begin = end) {
     end = detail::micro_batch_end(rollouts.groups, begin, micro_tokens);
     const auto groups = std::span(rollouts.groups).subspan(begin, end - begin);
