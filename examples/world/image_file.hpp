@@ -2,7 +2,6 @@
 
 #include <fstream>
 #include <string>
-#include <vector>
 
 #include "caprl/core/error.hpp"
 #include "world/pixels.hpp"
@@ -18,14 +17,14 @@ namespace world {
 namespace detail {
 
 inline void append_bytes(void* context, void* data, int size) {
-  auto& bytes = *static_cast<std::vector<char>*>(context);
+  auto& bytes = *static_cast<std::string*>(context);
   const char* begin = static_cast<const char*>(data);
-  bytes.insert(bytes.end(), begin, begin + size);
+  bytes.append(begin, static_cast<std::size_t>(size));
 }
 
 }  // namespace detail
 
-inline void write_bytes(const std::string& path, const std::vector<char>& bytes) {
+inline void write_bytes(const std::string& path, const std::string& bytes) {
   std::ofstream file(path, std::ios::binary);
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   file.flush();
@@ -34,7 +33,7 @@ inline void write_bytes(const std::string& path, const std::vector<char>& bytes)
 }
 
 inline void write_png(const std::string& path, const Picture& picture) {
-  std::vector<char> bytes;
+  std::string bytes;
   stbi_write_png_to_func(detail::append_bytes, &bytes, picture.width, picture.height, 3, picture.rgb.data(),
                          picture.width * 3);
   write_bytes(path, bytes);
@@ -42,7 +41,7 @@ inline void write_png(const std::string& path, const Picture& picture) {
 
 /// `quality` from 1 to 100.
 inline void write_jpeg(const std::string& path, const Picture& picture, int quality) {
-  std::vector<char> bytes;
+  std::string bytes;
   stbi_write_jpg_to_func(detail::append_bytes, &bytes, picture.width, picture.height, 3, picture.rgb.data(), quality);
   write_bytes(path, bytes);
 }
