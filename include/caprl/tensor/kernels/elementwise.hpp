@@ -11,7 +11,7 @@ namespace caprl {
 
 /// y = scale_a a + scale_b b; y may be a or b.
 template <class T>
-struct WeightedSum {
+struct ScaledSum {
   Accumulator<T> scale_a;
   Rows<const T> a;
   Accumulator<T> scale_b;
@@ -91,7 +91,7 @@ void weighted_sum(Device device, Accumulator<T> scale_a, ConstRows<T> a, Accumul
                   Rows<T> y) {
   detail::require_same_shape("weighted_sum", a, b);
   detail::require_same_shape("weighted_sum", a, y);
-  launch_rows(device, y.rows, WeightedSum<T>{scale_a, a, scale_b, b, y}, y.columns);
+  launch_rows(device, y.rows, ScaledSum<T>{scale_a, a, scale_b, b, y}, y.columns);
 }
 
 /// y = a + b; y may be a or b.
