@@ -94,6 +94,7 @@ TEST_CASE("false, repeated and contradicting claims count as false") {
   CHECK(score("a red circle . a red circle .").true_claims == 2);
   CHECK(score("a red circle . a red circle .").claims == 4);
   CHECK(score("a red circle . a blue circle .").true_claims == 1);  // that there is a circle
+  CHECK(score("a circle . a blue circle .").true_claims == 1);      // the second is not the blue star
   CHECK(score("two objects . two objects .").true_claims == 1);
   CHECK(score("two objects . three objects .").true_claims == 0);
   CHECK(score("gray background . black background .").true_claims == 0);
