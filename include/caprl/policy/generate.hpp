@@ -11,6 +11,7 @@
 #include "caprl/nn/kv_cache.hpp"
 #include "caprl/policy/rollout.hpp"
 #include "caprl/sampling/sampler.hpp"
+#include "caprl/tensor/cpu/head.hpp"
 #include "caprl/tensor/kernels/softmax.hpp"
 #include "caprl/tensor/prefix_tree_builder.hpp"
 

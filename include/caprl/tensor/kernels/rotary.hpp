@@ -1,6 +1,7 @@
 #pragma once
 
 #include "caprl/core/host_device.hpp"
+#include "caprl/tensor/kernels/number.hpp"
 #include "caprl/tensor/kernels/views.hpp"
 #include "caprl/tensor/rows.hpp"
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "caprl/core/host_device.hpp"
+#include "caprl/core/index.hpp"
 #include "caprl/tensor/device.hpp"
 #include "caprl/tensor/kernels/number.hpp"
 
