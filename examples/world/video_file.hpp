@@ -75,8 +75,8 @@ class Mp4Writer {
   ~Mp4Writer() { close(); }
 
   void add(const Picture& picture) {
-    const std::uint8_t* source[] = {picture.rgb.data()};
-    const int stride[] = {picture.width * 3};
+    const std::uint8_t* source[4] = {picture.rgb.data()};  // libav reads all four
+    const int stride[4] = {picture.width * 3};
     check_av(av_frame_make_writable(frame_.get()), "reuse a frame", path_);
     sws_scale(scaler_.get(), source, stride, 0, picture.height, frame_->data, frame_->linesize);
     frame_->pts = next_++;
