@@ -58,6 +58,35 @@ inline caprl::detail::AvCodec open_encoder(int pixels, int frames_per_second, bo
   return codec;
 }
 
+/// RGB to planar YUV by ITU-R BT.601, limited range; a chroma sample is the mean of its 2 x 2 pixels. Written out here
+/// because libswscale 6 crashes on RGB input in programs under the address sanitizer, and so that the bytes do not
+/// depend on its version.
+inline void fill_yuv420(const Picture& picture, AVFrame& frame) {
+  const auto weigh = [&](int row, int column, float red, float green, float blue) {
+    const std::uint8_t* pixel = picture.rgb.data() + 3 * (static_cast<std::size_t>(row) * picture.width + column);
+    return (red * static_cast<float>(pixel[0]) + green * static_cast<float>(pixel[1]) +
+            blue * static_cast<float>(pixel[2])) /
+           255.0f;
+  };
+  for (int row = 0; row < picture.height; ++row) {
+    for (int column = 0; column < picture.width; ++column) {
+      frame.data[0][row * frame.linesize[0] + column] =
+          static_cast<std::uint8_t>(16.5f + weigh(row, column, 65.481f, 128.553f, 24.966f));
+    }
+  }
+  for (int row = 0; row < picture.height; row += 2) {
+    for (int column = 0; column < picture.width; column += 2) {
+      float cb = 0, cr = 0;
+      for (const auto& [y, x] : {std::pair{0, 0}, std::pair{0, 1}, std::pair{1, 0}, std::pair{1, 1}}) {
+        cb += weigh(row + y, column + x, -37.797f, -74.203f, 112.0f) / 4;
+        cr += weigh(row + y, column + x, 112.0f, -93.786f, -18.214f) / 4;
+      }
+      frame.data[1][row / 2 * frame.linesize[1] + column / 2] = static_cast<std::uint8_t>(128.5f + cb);
+      frame.data[2][row / 2 * frame.linesize[2] + column / 2] = static_cast<std::uint8_t>(128.5f + cr);
+    }
+  }
+}
+
 /// An MP4 file being written, one stream of square frames.
 class Mp4Writer {
  public:
@@ -75,10 +104,8 @@ class Mp4Writer {
   ~Mp4Writer() { close(); }
 
   void add(const Picture& picture) {
-    const std::uint8_t* source[4] = {picture.rgb.data()};  // libav reads all four
-    const int stride[4] = {picture.width * 3};
     check_av(av_frame_make_writable(frame_.get()), "reuse a frame", path_);
-    sws_scale(scaler_.get(), source, stride, 0, picture.height, frame_->data, frame_->linesize);
+    fill_yuv420(picture, *frame_);
     frame_->pts = next_++;
     encode(frame_.get());
   }
@@ -104,9 +131,6 @@ class Mp4Writer {
     frame_->width = frame_->height = pixels;
     frame_->format = AV_PIX_FMT_YUV420P;
     check_av(av_frame_get_buffer(frame_.get(), 0), "make a frame", path_);
-    scaler_.reset(sws_getContext(pixels, pixels, AV_PIX_FMT_RGB24, pixels, pixels, AV_PIX_FMT_YUV420P,
-                                 SWS_BICUBIC | SWS_ACCURATE_RND | SWS_BITEXACT, nullptr, nullptr, nullptr));
-    caprl::require(scaler_ != nullptr, "[write_mp4] expected a colour converter, got none", path_);
   }
   void close() {
     if (!format_) return;
@@ -133,7 +157,6 @@ class Mp4Writer {
   caprl::detail::AvCodec codec_;
   caprl::detail::AvFrame frame_ = caprl::detail::new_av_frame();
   caprl::detail::AvPacket packet_ = caprl::detail::new_av_packet();
-  caprl::detail::AvScaler scaler_;
   std::int64_t next_ = 0;
 };
 
