@@ -7,13 +7,16 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "caprl/core/hash.hpp"
 #include "caprl/core/progress.hpp"
+#include "caprl/core/random.hpp"
 #include "caprl/data/caption_data.hpp"
 #include "caprl/data/load_media.hpp"
 #include "caprl/data/media_folder.hpp"
-#include "caprl/evaluate/caption_accuracy.hpp"
+#include "caprl/evaluate/caption_prompts.hpp"
 #include "caprl/frames/fixed_rate.hpp"
 #include "caprl/io/jsonl.hpp"
 #include "caprl/policy/vlm_policy.hpp"
@@ -33,6 +36,9 @@ struct Options {
   double temperature = 0;
   Index maximum_tokens = 128;
   Index batch = 32;
+  Index samples = 1;
+  bool other_media = false;
+  bool shuffle_frames = false;
   std::uint64_t seed = 0;
   FixedRate frames{.frames_per_second = 1, .minimum = 1, .maximum = 16};
 };
@@ -49,8 +55,30 @@ std::vector<CaptionItem> items_of(const Options& options) {
     }
   }
   require(!items.empty(), "[caption] expected files, folders or --data, got nothing to caption");
+  if (options.other_media) {
+    for (std::size_t i = 0; i + 1 < items.size(); ++i) std::swap(items[i].media, items[i + 1].media);
+  }
   return items;
 }
+
+/// Reads an item's media; with --shuffle-frames the pictures of a clip change places, while the times stay.
+struct Load {
+  LoadMedia<FixedRate> media;
+  bool shuffle_frames;
+
+  std::vector<Clip> operator()(const CaptionItem& item) const {
+    std::vector<Clip> clips = media(item);
+    if (!shuffle_frames) return clips;
+    RandomStream random({.seed = Fnv1a().add(item.id).value(), .purpose = Purpose::example});
+    for (Clip& clip : clips) {
+      std::vector<Image> images;
+      for (Frame& frame : clip.frames) images.push_back(std::move(frame.image));
+      random.shuffle(images);
+      for (std::size_t f = 0; f < images.size(); ++f) clip.frames[f].image = std::move(images[f]);
+    }
+    return clips;
+  }
+};
 
 /// Lines that an earlier run has written: their items are not captioned again.
 std::size_t lines_written(const std::filesystem::path& path) {
@@ -59,12 +87,30 @@ std::size_t lines_written(const std::filesystem::path& path) {
   return lines;
 }
 
+Json caption_json(const Caption& caption) {
+  return {{"caption", caption.text}, {"tokens", caption.tokens}, {"truncated", caption.truncated}};
+}
+
+/// One line an item, so that the lines of a file say how far a run came; several captions as a list "captions".
+Json line_of(const CaptionItem& item, const RolloutGroup& captions) {
+  Json line = captions.size() == 1 ? caption_json(captions.front().caption) : Json::object();
+  line["id"] = item.id;
+  if (captions.size() == 1) return line;
+  for (const Rollout& rollout : captions) line["captions"].push_back(caption_json(rollout.caption));
+  return line;
+}
+
+void print(const CaptionItem& item, const RolloutGroup& captions) {
+  std::printf("%s\n", item.media.front().path.c_str());
+  for (const Rollout& rollout : captions) std::printf("  %s\n", rollout.caption.text.c_str());
+}
+
 template <Sampler S>
 void caption_all(const Options& options, const S& sampler) {
   const auto folder = load_tiny_vlm(options.model);
   const TinyVlmPolicy<> policy(folder.model, folder.tokenizer);
   const Index side = folder.model.settings.vision.image_size;
-  const LoadMedia<FixedRate> load{options.frames, {side, side}};
+  const Load load{{options.frames, {side, side}}, options.shuffle_frames};
   const std::vector<CaptionItem> items = items_of(options);
   const bool to_file = !options.out.empty();
   std::size_t done = to_file ? lines_written(options.out) : 0;
@@ -76,17 +122,13 @@ void caption_all(const Options& options, const S& sampler) {
   }
   while (done < items.size()) {
     const std::size_t end = std::min(items.size(), done + static_cast<std::size_t>(options.batch));
-    std::vector<const CaptionItem*> batch;
-    for (std::size_t i = done; i < end; ++i) batch.push_back(&items[i]);
-    const auto rollouts = caption_items(policy, std::span<const CaptionItem* const>(batch), load, sampler,
-                                        options.maximum_tokens, options.seed + done);
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      const Caption& caption = rollouts[i].caption;
-      if (to_file) {
-        writer->write_line(Json{{"id", batch[i]->id}, {"caption", caption.text}, {"truncated", caption.truncated}}.dump());
-      } else {
-        std::printf("%s\n  %s\n", batch[i]->media.front().path.c_str(), caption.text.c_str());
-      }
+    std::vector<VlmPrompt> prompts;
+    for (std::size_t i = done; i < end; ++i) prompts.push_back(policy.encode(items[i], load(items[i])));
+    const auto captions = caption_prompts(
+        policy, std::span<const VlmPrompt>(prompts), sampler,
+        {.samples = options.samples, .maximum_tokens = options.maximum_tokens, .seed = options.seed}, done);
+    for (std::size_t i = done; i < end; ++i) {
+      writer ? writer->write_line(line_of(items[i], captions[i - done]).dump()) : print(items[i], captions[i - done]);
     }
     done = end;
     if (progress) progress->update(static_cast<Index>(done));
@@ -108,6 +150,11 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   app.add_option("--maximum-tokens", options.maximum_tokens, "Length limit of a caption")->capture_default_str();
+  app.add_option("--samples", options.samples, "Captions for each item")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_flag("--other-media", options.other_media, "Show each item the media of the next one: a control");
+  app.add_flag("--shuffle-frames", options.shuffle_frames, "Show a clip's frames in random order: a control");
   app.add_option("--batch", options.batch, "Items at once")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--seed", options.seed, "Of the draws")->capture_default_str();
   app.add_option("--frames-per-second", options.frames.frames_per_second, "Of videos")->capture_default_str();

@@ -11,7 +11,7 @@ int main(int argc, char** argv) {
   examples::add_reinforce_options(app, options);
   return examples::run_program(argc, argv, app, [&] {
     const auto accuracy_alone = [](caprl::ExactJudge<float> judge) { return judge; };
-    const auto report = examples::reinforce(options, "image", caprl::LoadImages{}, accuracy_alone, [](auto&) {});
-    if (report) examples::write_training_report({&*report, 1}, options.out);
+    const auto stage = examples::reinforce(options, "image", caprl::LoadImages{}, accuracy_alone, [](auto&) {});
+    if (stage) examples::write_training_report({&*stage, 1}, options.out);
   });
 }

@@ -29,8 +29,8 @@ int main(int argc, char** argv) {
       }
     };
     const Index side = read_tiny_vlm_settings(options.model / "config.json").vision.image_size;
-    const auto report =
+    const auto stage =
         examples::reinforce(options, "video", LoadMedia<FixedRate>{frames, {side, side}}, with_stamps, read_durations);
-    if (report) examples::write_training_report({&*report, 1}, options.out);
+    if (stage) examples::write_training_report({&*stage, 1}, options.out);
   });
 }

@@ -9,8 +9,8 @@
 #include "caprl/evaluate/bootstrap.hpp"
 #include "caprl/evaluate/caption_accuracy.hpp"
 #include "caprl/io/json_file.hpp"
-#include "caprl/sampling/greedy.hpp"
-#include "caprl/sampling/sample.hpp"
+#include "caprl/policy/rollout.hpp"
+#include "support/summary.hpp"
 #include "world/scene_json.hpp"
 #include "world/score.hpp"
 
@@ -75,45 +75,36 @@ Evaluation evaluate_captions(const caprl::ExactJudge<T>& judge, std::span<const 
   return evaluation;
 }
 
-/// Captions the items with the policy and judges the captions.
-template <class P, class T, class Load, caprl::Sampler S>
-Evaluation evaluate(const P& policy, const caprl::ExactJudge<T>& judge,
-                    std::span<const caprl::CaptionItem* const> items, const Load& load, const S& sampler,
-                    caprl::Index maximum_tokens, std::uint64_t seed) {
-  std::vector<caprl::Caption> captions;
-  for (auto& rollout : caprl::caption_items(policy, items, load, sampler, maximum_tokens, seed)) {
-    captions.push_back(std::move(rollout.caption));
+/// Without a caption there is nothing to abstain for: the accuracy among the options alone.
+inline void leave_out_abstaining(std::span<const caprl::CaptionItem* const> items, Evaluation& evaluation) {
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    double sum = 0;
+    const auto& answers = evaluation.judged[i].answers;
+    for (std::size_t q = 0; q < answers.size(); ++q) {
+      double all = 0;
+      for (const double option : answers[q].options) all += option;
+      sum += answers[q].options[static_cast<std::size_t>(items[i]->questions[q].gold)] / all;
+    }
+    evaluation.judged[i].accuracy = sum / static_cast<double>(answers.size());
   }
-  return evaluate_captions(judge, items, std::move(captions));
 }
 
-/// A flat object of figures, with .low and .high where there is an interval.
-class Summary {
- public:
-  void add(const std::string& name, double value) { figures_[name] = value; }
-  void add(const std::string& name, const caprl::Interval& interval) {
-    figures_[name] = interval.value;
-    figures_[name + ".low"] = interval.low;
-    figures_[name + ".high"] = interval.high;
-  }
+/// The first caption of each group.
+inline std::vector<caprl::Caption> first_captions(std::span<const caprl::RolloutGroup> groups) {
+  std::vector<caprl::Caption> captions;
+  for (const caprl::RolloutGroup& group : groups) captions.push_back(group.front().caption);
+  return captions;
+}
 
-  /// `prefix`.accuracy.`which` and the like.
-  void add(const std::string& prefix, const std::string& which, const Evaluation& evaluation) {
-    add(prefix + ".accuracy." + which, caprl::bootstrap_mean(evaluation.accuracies()));
-    add(prefix + ".abstain." + which, caprl::bootstrap_mean(evaluation.abstentions()));
-    add(prefix + ".caption_tokens." + which, caprl::bootstrap_mean(evaluation.lengths()));
-    if (evaluation.scores.empty()) return;
-    add(prefix + ".recall." + which, caprl::bootstrap_share(evaluation.recall_shares()));
-    add(prefix + ".precision." + which, caprl::bootstrap_share(evaluation.precision_shares()));
-  }
-
-  const nlohmann::ordered_json& figures() const { return figures_; }
-  double at(const std::string& name) const { return figures_.at(name).get<double>(); }
-  bool has(const std::string& name) const { return figures_.contains(name); }
-  caprl::Interval interval(const std::string& name) const { return {at(name), at(name + ".low"), at(name + ".high")}; }
-
- private:
-  nlohmann::ordered_json figures_ = nlohmann::ordered_json::object();
-};
+/// `prefix`.accuracy.`which` and the like.
+inline void add_figures(Summary& summary, const std::string& prefix, const std::string& which,
+                        const Evaluation& evaluation) {
+  summary.add(prefix + ".accuracy." + which, caprl::bootstrap_mean(evaluation.accuracies()));
+  summary.add(prefix + ".abstain." + which, caprl::bootstrap_mean(evaluation.abstentions()));
+  summary.add(prefix + ".caption_tokens." + which, caprl::bootstrap_mean(evaluation.lengths()));
+  if (evaluation.scores.empty()) return;
+  summary.add(prefix + ".recall." + which, caprl::bootstrap_share(evaluation.recall_shares()));
+  summary.add(prefix + ".precision." + which, caprl::bootstrap_share(evaluation.precision_shares()));
+}
 
 }  // namespace examples

@@ -1,79 +1,31 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "caprl/data/caption_data.hpp"
 #include "caprl/data/disjoint.hpp"
+#include "caprl/evaluate/caption_prompts.hpp"
 #include "caprl/evaluate/policy_kl.hpp"
 #include "caprl/model/language_model.hpp"
 #include "caprl/policy/vlm_policy.hpp"
+#include "caprl/sampling/greedy.hpp"
+#include "caprl/sampling/sample.hpp"
 #include "caprl/train/trainer.hpp"
 #include "support/evaluation.hpp"
-#include "support/program.hpp"
+#include "support/reinforce_options.hpp"
 #include "support/training_report.hpp"
 
-/// The main job, for images and for videos: reinforce a captioner with an exact judge's rewards, measure it before and
-/// after on held-out items, and write a report.
+/// The main job, for images and for videos: reinforce a captioner with an exact judge's rewards, and measure it before
+/// and after on held-out items.
 namespace examples {
-
-struct ReinforceOptions {
-  std::filesystem::path data, validation, test;
-  std::filesystem::path model, judge, out;
-  caprl::Index steps = 100;
-  caprl::Index batch = 32;
-  caprl::Index samples = 8;
-  caprl::Index maximum_tokens = 96;
-  caprl::Index orders = 1;
-  caprl::Index validate_every = 10;
-  caprl::Index validation_items = 128;
-  caprl::Index test_items = 400;
-  caprl::Index gallery_items = 3;
-  double learning_rate = 3e-4;
-  double temperature = 1;
-  double penalty = -1;
-  std::uint64_t seed = 1;
-  bool standard_prompt = false;
-};
-
-inline void add_reinforce_options(CLI::App& app, ReinforceOptions& options) {
-  app.add_option("--data", options.data, "Items to train on, JSON Lines")->required()->check(CLI::ExistingFile);
-  app.add_option("--validation", options.validation, "Items to choose the best checkpoint by")
-      ->required()
-      ->check(CLI::ExistingFile);
-  app.add_option("--test", options.test, "Items to measure on")->required()->check(CLI::ExistingFile);
-  app.add_option("--model", options.model, "Folder of the captioner to start from")
-      ->required()
-      ->check(CLI::ExistingDirectory);
-  app.add_option("--judge", options.judge, "Folder of the judge")->required()->check(CLI::ExistingDirectory);
-  app.add_option("--out", options.out, "Folder for the run, the trained captioner and the report")->required();
-  app.add_option("--steps", options.steps, "Optimizer steps")->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--batch", options.batch, "Items a step")->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--samples", options.samples, "Captions for each item")
-      ->capture_default_str()
-      ->check(CLI::Range(2, 1024));
-  app.add_option("--maximum-tokens", options.maximum_tokens, "Length limit of a caption")->capture_default_str();
-  app.add_option("--orders", options.orders, "Option orders a question is asked in while training")
-      ->capture_default_str();
-  app.add_option("--learning-rate", options.learning_rate, "After the warm-up")->capture_default_str();
-  app.add_option("--temperature", options.temperature, "Of the captions sampled")->capture_default_str();
-  app.add_option("--penalty", options.penalty, "Cost of a wrong answer; negative: 1 / (options - 1)")
-      ->capture_default_str();
-  app.add_option("--validate-every", options.validate_every, "Steps")->capture_default_str();
-  app.add_option("--validation-items", options.validation_items, "How many of them")->capture_default_str();
-  app.add_option("--test-items", options.test_items, "How many of them")->capture_default_str();
-  app.add_option("--seed", options.seed, "Of the order and the draws")->capture_default_str();
-  app.add_flag("--standard-prompt", options.standard_prompt,
-               "Ask the judge with instructions and worked examples: for instructed language models");
-  add_threads_option(app);
-}
 
 inline std::vector<caprl::CaptionItem> load_items(const std::filesystem::path& path, caprl::Index most) {
   auto items = caprl::load_caption_data(path, {.keep_extra = true});
@@ -81,33 +33,73 @@ inline std::vector<caprl::CaptionItem> load_items(const std::filesystem::path& p
   return items;
 }
 
-/// Trains and measures; nothing where the run was interrupted. `name` is "image" or "video"; `load(item)` gives an
-/// item's media; `make_reward(judge)` the reward; `prepare(items)` may complete loaded items.
-template <class Load, class MakeReward, class Prepare>
-std::optional<TrainingReport> reinforce(const ReinforceOptions& options, const std::string& name, const Load& load,
-                                        const MakeReward& make_reward, const Prepare& prepare) {
-  using namespace caprl;
-  auto train_items = load_items(options.data, 0);
-  auto validation = load_items(options.validation, options.validation_items);
-  auto test = load_items(options.test, options.test_items);
-  const std::array<DataSplit, 3> splits{{{"train", train_items}, {"validation", validation}, {"test", test}}};
-  require_disjoint(splits);
-  for (auto* items : {&train_items, &validation, &test}) prepare(*items);
+/// What a run reads: three sets that share no item.
+struct Splits {
+  std::vector<caprl::CaptionItem> train, validation, test;
+};
 
-  const auto base_folder = load_tiny_vlm(options.model);
-  const TinyVlmPolicy<> base(base_folder.model, base_folder.tokenizer);
-  const auto start = load_tiny_vlm(options.model);
-  const TinyVlmPolicy<> policy(start.model, start.tokenizer);
-  const auto judge_folder = load_language_model(options.judge);
-  ExactJudgeSettings judge_settings;
-  judge_settings.prompt = options.standard_prompt ? QuestionPrompt::standard() : QuestionPrompt::brief();
-  const ExactJudge<float> full_judge(judge_folder.model, judge_folder.tokenizer, judge_settings);
-  if (options.penalty >= 0) judge_settings.penalty = options.penalty;
-  judge_settings.orders = {.kind = OptionOrders::Kind::cyclic, .count = options.orders, .seed = options.seed};
-  auto reward = make_reward(ExactJudge<float>(judge_folder.model, judge_folder.tokenizer, judge_settings));
+/// `prepare(items)` may complete loaded items.
+template <class Prepare>
+Splits load_splits(const ReinforceOptions& options, const Prepare& prepare) {
+  Splits splits{load_items(options.data, 0), load_items(options.validation, options.validation_items),
+                load_items(options.test, options.test_items)};
+  const std::array<caprl::DataSplit, 3> all{
+      {{"train", splits.train}, {"validation", splits.validation}, {"test", splits.test}}};
+  caprl::require_disjoint(all);
+  for (auto* items : {&splits.train, &splits.validation, &splits.test}) prepare(*items);
+  return splits;
+}
 
-  TrainerSettings settings;
-  settings.title = "reinforcing";
+/// Items that captioners are measured on, loaded and encoded once.
+class HeldOut {
+ public:
+  using Policy = caprl::TinyVlmPolicy<>;
+
+  template <class Load>
+  HeldOut(const Policy& policy, const caprl::ExactJudge<float>& judge, std::span<const caprl::CaptionItem> items,
+          const Load& load, caprl::CaptionSettings settings)
+      : judge_(judge), settings_(settings) {
+    for (const caprl::CaptionItem& item : items) {
+      items_.push_back(&item);
+      prompts_.push_back(policy.encode(item, load(item)));
+    }
+  }
+
+  template <caprl::Sampler S>
+  std::vector<caprl::RolloutGroup> captions(const Policy& policy, const S& sampler) const {
+    return caprl::caption_prompts(policy, prompts(), sampler, settings_);
+  }
+  Evaluation judged(std::span<const caprl::RolloutGroup> captions) const {
+    return evaluate_captions(judge_, std::span<const caprl::CaptionItem* const>(items_), first_captions(captions));
+  }
+  template <caprl::Sampler S>
+  Evaluation evaluate(const Policy& policy, const S& sampler) const {
+    return judged(captions(policy, sampler));
+  }
+  std::span<const caprl::VlmPrompt> prompts() const { return prompts_; }
+
+ private:
+  const caprl::ExactJudge<float>& judge_;
+  caprl::CaptionSettings settings_;
+  std::vector<const caprl::CaptionItem*> items_;
+  std::vector<caprl::VlmPrompt> prompts_;
+};
+
+inline caprl::ExactJudgeSettings judge_settings(const ReinforceOptions& options) {
+  return {.prompt = options.standard_prompt ? caprl::QuestionPrompt::standard() : caprl::QuestionPrompt::brief()};
+}
+
+inline caprl::ExactJudgeSettings training_judge_settings(const ReinforceOptions& options) {
+  caprl::ExactJudgeSettings settings = judge_settings(options);
+  if (options.penalty >= 0) settings.penalty = options.penalty;
+  settings.orders = {.kind = caprl::OptionOrders::Kind::cyclic, .count = options.orders, .seed = options.seed};
+  return settings;
+}
+
+inline caprl::TrainerSettings trainer_settings(const ReinforceOptions& options, const std::string& name,
+                                               std::size_t items) {
+  caprl::TrainerSettings settings;
+  settings.title = "reinforcing " + name + " captions";
   settings.batch_items = options.batch;
   settings.samples = options.samples;
   settings.maximum_tokens = options.maximum_tokens;
@@ -116,8 +108,10 @@ std::optional<TrainingReport> reinforce(const ReinforceOptions& options, const s
   settings.run.folder = options.out / "run";
   settings.run.steps = options.steps;
   settings.run.checkpoint_every = 10;
-  settings.run.learning_rate = {.peak = options.learning_rate, .warmup_steps = std::min<Index>(10, options.steps / 4)};
-  settings.run.recorded = {{"steps", options.steps},
+  settings.run.learning_rate = {.peak = options.learning_rate,
+                                .warmup_steps = std::min<caprl::Index>(10, options.steps / 4)};
+  settings.run.recorded = {{"reward", options.reward},
+                           {"steps", options.steps},
                            {"batch", options.batch},
                            {"samples", options.samples},
                            {"maximum_tokens", options.maximum_tokens},
@@ -126,38 +120,100 @@ std::optional<TrainingReport> reinforce(const ReinforceOptions& options, const s
                            {"temperature", options.temperature},
                            {"penalty", options.penalty},
                            {"seed", options.seed},
-                           {"items", train_items.size()}};
-  std::filesystem::create_directories(settings.run.folder);
+                           {"items", items}};
+  return settings;
+}
 
-  const auto validation_list = pointers(validation);
-  const auto validate = [&](Index, MetricsRow& metrics) {
-    const auto captions = caption_items(policy, std::span<const CaptionItem* const>(validation_list), load, Sample<>(),
-                                        options.maximum_tokens, 1);
-    std::vector<Caption> texts;
-    std::vector<RolloutGroup> groups;
-    std::vector<VlmPrompt> prompts;
-    for (std::size_t i = 0; i < captions.size(); ++i) {
-      texts.push_back(captions[i].caption);
-      groups.push_back({captions[i]});
-      prompts.push_back(policy.encode(validation[i], load(validation[i])));
-    }
-    const Evaluation evaluation =
-        evaluate_captions(full_judge, std::span<const CaptionItem* const>(validation_list), texts);
-    Summary figures;
-    figures.add("validation", "now", evaluation);
-    metrics.add("validation.accuracy", figures.at("validation.accuracy.now"));
-    metrics.add("validation.abstain", figures.at("validation.abstain.now"));
-    metrics.add("validation.caption_tokens", figures.at("validation.caption_tokens.now"));
-    if (figures.has("validation.recall.now")) {
-      metrics.add("validation.recall", figures.at("validation.recall.now"));
-      metrics.add("validation.precision", figures.at("validation.precision.now"));
-    }
-    metrics.add("validation.kl_to_start", policy_kl(base, std::span<const VlmPrompt>(prompts), groups, 1.0));
-    return figures.at("validation.accuracy.now");
+/// Adds the figures of a validation to a step's metrics; gives the accuracy.
+inline double validate(const HeldOut& held_out, const HeldOut::Policy& base, const HeldOut::Policy& policy,
+                       caprl::MetricsRow& metrics) {
+  const auto captions = held_out.captions(policy, caprl::Sample<>());
+  Summary figures;
+  add_figures(figures, "validation", "now", held_out.judged(captions));
+  for (const std::string figure : {"accuracy", "abstain", "caption_tokens", "recall", "precision"}) {
+    const std::string name = "validation." + figure;
+    if (figures.has(name + ".now")) metrics.add(name, figures.at(name + ".now"));
+  }
+  metrics.add("validation.kl_to_start",
+              caprl::policy_kl(base, held_out.prompts(), std::span<const caprl::RolloutGroup>(captions), 1.0));
+  return figures.at("validation.accuracy.now");
+}
+
+/// The figures that say how fast a run was, from its logs.
+inline void add_run_figures(Summary& summary, const std::string& name, const std::filesystem::path& run_folder) {
+  const auto values = [&](const std::string& log, const std::string& field) {
+    return caprl::read_series(run_folder / log, field, field).values;
   };
+  const auto mean = [](const std::vector<double>& list) {
+    double sum = 0;
+    for (const double value : list) sum += value;
+    return list.empty() ? 0.0 : sum / static_cast<double>(list.size());
+  };
+  double seconds = 0;
+  for (const std::string phase : {"rollout", "judge", "update"}) {
+    const auto phase_seconds = values("timings.jsonl", "seconds." + phase);
+    summary.add(name + ".seconds." + phase, mean(phase_seconds));
+    for (const double one : phase_seconds) seconds += one;
+  }
+  summary.add("seconds." + name + "_rl", seconds);
+  for (const std::string rate :
+       {"tokens_per_second.rollout", "tokens_per_second.training", "questions_per_second.judge"}) {
+    summary.add(name + "." + rate, mean(values("timings.jsonl", rate)));
+  }
+  const auto differences = values("metrics.jsonl", "log_probability_difference");
+  summary.add(name + ".logprob.max_difference", differences.empty() ? 0.0 : std::ranges::max(differences));
+}
 
+/// One held-out item with its pictures, captions and the judge's answers.
+inline caprl::ReportGalleryItem gallery_item(const caprl::CaptionItem& item, std::span<const caprl::Clip> media,
+                                             const Evaluation& before, const Evaluation& after, std::size_t i) {
+  caprl::ReportGalleryItem shown{.title = item.id,
+                                 .pictures = {},
+                                 .caption_before = before.captions[i].text,
+                                 .caption_after = after.captions[i].text,
+                                 .questions = {}};
+  for (const caprl::Clip& clip : media) {
+    for (const caprl::Frame& frame : clip.frames) {
+      shown.pictures.push_back({frame.image, clip.frames.size() > 1 ? caprl::time_stamp(frame.seconds) : ""});
+    }
+  }
+  for (std::size_t q = 0; q < item.questions.size(); ++q) {
+    const caprl::Question& question = item.questions[q];
+    shown.questions.push_back({.text = question.text,
+                               .options = question.options,
+                               .gold = question.gold,
+                               .before = before.judged[i].answers[q].options,
+                               .after = after.judged[i].answers[q].options});
+  }
+  return shown;
+}
+
+/// Trains and measures; nothing where the run was interrupted. `name` is "image" or "video"; `load(item)` gives an
+/// item's media; `make_reward(judge)` the reward called accuracy; `prepare(items)` may complete loaded items.
+template <class Load, class MakeReward, class Prepare>
+std::optional<Stage> reinforce(const ReinforceOptions& options, const std::string& name, const Load& load,
+                               const MakeReward& make_reward, const Prepare& prepare) {
+  using namespace caprl;
+  if (is_finished_stage(options.out)) return load_stage(options.out);
+  const Splits splits = load_splits(options, prepare);
+  const auto base_folder = load_tiny_vlm(options.model);
+  const TinyVlmPolicy<> base(base_folder.model, base_folder.tokenizer);
+  const auto start = load_tiny_vlm(options.model);  // a second set of weights: the one that is trained
+  const TinyVlmPolicy<> policy(start.model, start.tokenizer);
+  const auto judge = load_language_model(options.judge);
+  const ExactJudge<float> measure(judge.model, judge.tokenizer, judge_settings(options));
+  AnyReward reward = choose_reward(
+      options.reward,
+      AnyReward(make_reward(ExactJudge<float>(judge.model, judge.tokenizer, training_judge_settings(options)))),
+      options.maximum_tokens);
+
+  std::filesystem::create_directories(options.out / "run");
+  const TrainerSettings settings = trainer_settings(options, name, splits.train.size());
+  const HeldOut validation(base, measure, splits.validation, load,
+                           {.maximum_tokens = options.maximum_tokens, .seed = 1});
   Trainer trainer(policy, Sample{Temperature{options.temperature}}, reward, Rloo{}, settings);
-  trainer.run(std::span<const CaptionItem>(train_items), load, validate);
+  trainer.run(std::span<const CaptionItem>(splits.train), load,
+              [&](Index, MetricsRow& metrics) { return validate(validation, base, policy, metrics); });
   if (interrupted()) {
     std::printf("stopped; the same command goes on from here\n");
     return std::nullopt;
@@ -165,24 +221,24 @@ std::optional<TrainingReport> reinforce(const ReinforceOptions& options, const s
   TrainingRun<float>(settings.run, policy.blocks()).load_best();
   save_tiny_vlm(policy.model(), options.model / "tokenizer.json", options.out / "model");
 
-  std::printf("measuring on %zu held-out items\n", test.size());
-  const auto test_list = pointers(test);
-  const std::span<const CaptionItem* const> tests(test_list);
-  const auto measure = [&](const TinyVlmPolicy<>& captioner, const auto& sampler) {
-    return evaluate(captioner, full_judge, tests, load, sampler, options.maximum_tokens, 2);
-  };
-  TrainingReport report{.name = name, .run_folder = settings.run.folder};
-  report.before = measure(base, Sample<>());
-  report.after = measure(policy, Sample<>());
-  report.summary.add(name, "base", report.before);
-  report.summary.add(name, "trained", report.after);
-  report.summary.add(name, "greedy.base", measure(base, Greedy{}));
-  report.summary.add(name, "greedy.trained", measure(policy, Greedy{}));
-  for (Index i = 0; i < std::min<Index>(options.gallery_items, static_cast<Index>(test.size())); ++i) {
-    report.gallery.push_back(
-        gallery_item(report, *test_list[static_cast<std::size_t>(i)], load, static_cast<std::size_t>(i)));
+  std::printf("measuring on %zu held-out items\n", splits.test.size());
+  std::fflush(stdout);
+  const HeldOut test(base, measure, splits.test, load, {.maximum_tokens = options.maximum_tokens, .seed = 2});
+  Stage stage{.name = name, .folder = options.out};
+  const Evaluation before = test.evaluate(base, Sample<>());
+  const Evaluation after = test.evaluate(policy, Sample<>());
+  add_figures(stage.summary, name, "base", before);
+  add_figures(stage.summary, name, "trained", after);
+  add_figures(stage.summary, name, "greedy.base", test.evaluate(base, Greedy{}));
+  add_figures(stage.summary, name, "greedy.trained", test.evaluate(policy, Greedy{}));
+  add_run_figures(stage.summary, name, settings.run.folder);
+  const auto shown = std::min(static_cast<std::size_t>(options.gallery_items), splits.test.size());
+  for (std::size_t i = 0; i < shown; ++i) {
+    const CaptionItem& item = splits.test[i];
+    stage.gallery.push_back(gallery_item(item, load(item), before, after, i));
   }
-  return report;
+  save_stage(stage);
+  return stage;
 }
 
 }  // namespace examples

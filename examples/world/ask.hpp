@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <sstream>
@@ -7,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "caprl/core/error.hpp"
 #include "world/phrases.hpp"
 
 namespace world {
@@ -29,6 +31,14 @@ enum class QuestionKind : int {
 inline constexpr std::array<std::string_view, 13> question_kind_words = {
     "colour",   "size", "texture", "place",        "shape",     "background", "count",
     "relation", "time", "order",   "before_after", "direction", "new_colour"};
+
+/// The kind of a name in `question_kind_words`. Throws Error for another name.
+inline QuestionKind question_kind(std::string_view name) {
+  const auto found = std::ranges::find(question_kind_words, name);
+  caprl::require(found != question_kind_words.end(),
+                 "[question_kind] expected a kind of question, got " + std::string(name));
+  return static_cast<QuestionKind>(found - question_kind_words.begin());
+}
 
 /// True of the kinds that one frame, or frames in another order, cannot answer.
 inline bool is_temporal(QuestionKind kind) { return kind >= QuestionKind::time; }

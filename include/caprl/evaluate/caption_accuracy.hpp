@@ -1,14 +1,11 @@
 #pragma once
 
-#include <algorithm>
-#include <cstdint>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "caprl/judge/exact_judge.hpp"
 #include "caprl/judge/judge_groups.hpp"
-#include "caprl/policy/collect.hpp"
 
 namespace caprl {
 
@@ -45,23 +42,6 @@ std::vector<ItemAccuracy> caption_accuracy(const ExactJudge<T, Device>& judge,
     accuracies.push_back(item_accuracy(*items[i], std::move(answers[i].front())));
   }
   return accuracies;
-}
-
-/// One caption for each item, `batch_items` at a time. The draws are keyed by the item's place in the list.
-template <Policy P, class Load, Sampler S>
-std::vector<Rollout> caption_items(const P& policy, std::span<const CaptionItem* const> items, const Load& load,
-                                   const S& sampler, Index maximum_tokens, std::uint64_t seed, Index batch_items = 64) {
-  std::vector<Rollout> rollouts;
-  for (std::size_t begin = 0; begin < items.size(); begin += static_cast<std::size_t>(batch_items)) {
-    const std::size_t end = std::min(items.size(), begin + static_cast<std::size_t>(batch_items));
-    GenerateSettings settings{.samples = 1, .maximum_tokens = maximum_tokens, .seed = seed, .step = 0, .item_keys = {}};
-    for (std::size_t i = begin; i < end; ++i) settings.item_keys.push_back(static_cast<std::uint32_t>(i));
-    auto collected = collect(
-        policy, {items.begin() + static_cast<std::ptrdiff_t>(begin), items.begin() + static_cast<std::ptrdiff_t>(end)},
-        load, sampler, settings);
-    for (RolloutGroup& group : collected.groups) rollouts.push_back(std::move(group.front()));
-  }
-  return rollouts;
 }
 
 }  // namespace caprl

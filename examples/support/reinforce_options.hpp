@@ -1,0 +1,89 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "caprl/core/index.hpp"
+#include "support/program.hpp"
+#include "support/rewards.hpp"
+
+namespace examples {
+
+/// What `caption_images` and `caption_videos` are told.
+struct ReinforceOptions {
+  std::filesystem::path data, validation, test;
+  std::filesystem::path model, judge, out;
+  std::string reward = "accuracy";
+  caprl::Index steps = 100;
+  caprl::Index batch = 32;
+  caprl::Index samples = 8;
+  caprl::Index maximum_tokens = 96;
+  caprl::Index orders = 1;
+  caprl::Index validate_every = 10;
+  caprl::Index validation_items = 128;
+  caprl::Index test_items = 400;
+  caprl::Index gallery_items = 3;
+  double learning_rate = 3e-4;
+  double temperature = 1;
+  double penalty = -1;
+  std::uint64_t seed = 1;
+  bool standard_prompt = false;
+};
+
+inline void add_file_options(CLI::App& app, ReinforceOptions& options) {
+  app.add_option("--data", options.data, "Items to train on, JSON Lines")->required()->check(CLI::ExistingFile);
+  app.add_option("--validation", options.validation, "Items to choose the best checkpoint by")
+      ->required()
+      ->check(CLI::ExistingFile);
+  app.add_option("--test", options.test, "Items to measure on")->required()->check(CLI::ExistingFile);
+  app.add_option("--model", options.model, "Folder of the captioner to start from")
+      ->required()
+      ->check(CLI::ExistingDirectory);
+  app.add_option("--judge", options.judge, "Folder of the judge")->required()->check(CLI::ExistingDirectory);
+  app.add_option("--out", options.out, "Folder for the run, the trained captioner and the report")->required();
+}
+
+inline void add_reinforce_options(CLI::App& app, ReinforceOptions& options) {
+  add_file_options(app, options);
+  app.add_option("--reward", options.reward,
+                 "accuracy, or a control that should teach nothing: permuted (rewards of the batch in random order), "
+                 "other_item (answers to another item's questions), length (longer is better)")
+      ->capture_default_str()
+      ->check(CLI::IsMember(reward_names()));
+  app.add_option("--steps", options.steps, "Optimizer steps")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--batch", options.batch, "Items a step")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--samples", options.samples, "Captions for each item")
+      ->capture_default_str()
+      ->check(CLI::Range(2, 1024));
+  app.add_option("--maximum-tokens", options.maximum_tokens, "Length limit of a caption")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--orders", options.orders, "Option orders a question is asked in while training; 0: all cyclic ones")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--learning-rate", options.learning_rate, "After the warm-up")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--temperature", options.temperature, "Of the captions sampled")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--penalty", options.penalty, "Cost of a wrong answer; negative: 1 / (options - 1)")
+      ->capture_default_str();
+  app.add_option("--validate-every", options.validate_every, "Steps")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--validation-items", options.validation_items, "How many of them; 0: all")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--test-items", options.test_items, "How many of them; 0: all")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--seed", options.seed, "Of the order and the draws")->capture_default_str();
+  app.add_flag("--standard-prompt", options.standard_prompt,
+               "Ask the judge with instructions and worked examples: for instructed language models");
+  add_threads_option(app);
+}
+
+}  // namespace examples
