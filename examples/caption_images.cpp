@@ -12,6 +12,6 @@ int main(int argc, char** argv) {
   return examples::run_program(argc, argv, app, [&] {
     const auto accuracy_alone = [](caprl::ExactJudge<float> judge) { return judge; };
     const auto stage = examples::reinforce(options, "image", caprl::LoadImages{}, accuracy_alone, [](auto&) {});
-    if (stage) examples::write_training_report({&*stage, 1}, options.out);
+    if (stage && !options.no_report) examples::write_training_report({&*stage, 1}, options.out);
   });
 }

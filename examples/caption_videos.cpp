@@ -31,6 +31,6 @@ int main(int argc, char** argv) {
     const Index side = read_tiny_vlm_settings(options.model / "config.json").vision.image_size;
     const auto stage =
         examples::reinforce(options, "video", LoadMedia<FixedRate>{frames, {side, side}}, with_stamps, read_durations);
-    if (stage) examples::write_training_report({&*stage, 1}, options.out);
+    if (stage && !options.no_report) examples::write_training_report({&*stage, 1}, options.out);
   });
 }

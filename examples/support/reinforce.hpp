@@ -194,7 +194,6 @@ template <class Load, class MakeReward, class Prepare>
 std::optional<Stage> reinforce(const ReinforceOptions& options, const std::string& name, const Load& load,
                                const MakeReward& make_reward, const Prepare& prepare) {
   using namespace caprl;
-  if (is_finished_stage(options.out)) return load_stage(options.out);
   const Splits splits = load_splits(options, prepare);
   const auto base_folder = load_tiny_vlm(options.model);
   const TinyVlmPolicy<> base(base_folder.model, base_folder.tokenizer);
@@ -218,6 +217,7 @@ std::optional<Stage> reinforce(const ReinforceOptions& options, const std::strin
     std::printf("stopped; the same command goes on from here\n");
     return std::nullopt;
   }
+  if (is_finished_stage(options.out)) return load_stage(options.out);
   TrainingRun<float>(settings.run, policy.blocks()).load_best();
   save_tiny_vlm(policy.model(), options.model / "tokenizer.json", options.out / "model");
 

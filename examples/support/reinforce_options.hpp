@@ -30,6 +30,7 @@ struct ReinforceOptions {
   double penalty = -1;
   std::uint64_t seed = 1;
   bool standard_prompt = false;
+  bool no_report = false;
 };
 
 inline void add_file_options(CLI::App& app, ReinforceOptions& options) {
@@ -83,6 +84,7 @@ inline void add_reinforce_options(CLI::App& app, ReinforceOptions& options) {
   app.add_option("--seed", options.seed, "Of the order and the draws")->capture_default_str();
   app.add_flag("--standard-prompt", options.standard_prompt,
                "Ask the judge with instructions and worked examples: for instructed language models");
+  app.add_flag("--no-report", options.no_report, "Only train and measure: `report` shows the results, of several runs");
   add_threads_option(app);
 }
 
