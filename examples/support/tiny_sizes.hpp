@@ -42,7 +42,7 @@ inline caprl::TinyVlmSettings tiny_vlm_settings(const TinySizes& sizes, caprl::I
   settings.vision = {.block = block_settings(sizes.width, sizes.heads),
                      .layers = sizes.vision_layers,
                      .image_size = sizes.image_size,
-                     .stem_channels = {sizes.width / 4, sizes.width / 2},
+                     .stem_channels = {sizes.width / 4, sizes.width / 2, sizes.width},
                      .output_size = sizes.width};
   return settings;
 }
