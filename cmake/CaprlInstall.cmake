@@ -15,5 +15,6 @@ configure_package_config_file(cmake/caprlConfig.cmake.in "${CMAKE_CURRENT_BINARY
 write_basic_package_version_file("${CMAKE_CURRENT_BINARY_DIR}/caprlConfigVersion.cmake"
                                  COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/caprlConfig.cmake" "${CMAKE_CURRENT_BINARY_DIR}/caprlConfigVersion.cmake"
-              cmake/CaprlDependencies.cmake
+              cmake/CaprlDependencies.cmake cmake/CaprlPrecompiled.cmake
         DESTINATION "${caprl_package_folder}")
+install(DIRECTORY cmake/precompiled DESTINATION "${caprl_package_folder}")

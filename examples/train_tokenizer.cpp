@@ -10,7 +10,7 @@
 #include "caprl/io/atomic_file.hpp"
 #include "caprl/judge/question_prompt.hpp"
 #include "caprl/text/bpe_trainer.hpp"
-#include "caprl/text/tokenizer.hpp"
+#include "caprl/text/load_tokenizer.hpp"
 #include "support/program.hpp"
 
 using namespace caprl;

@@ -1,26 +1,25 @@
 #!/usr/bin/env bash
-# Compiles every public header alone, as the first and only include, and writes how long each took.
-# usage: headers_alone.sh COMPILER INCLUDE_DIR TIMES_FILE FLAGS...
+# Compiles every public header alone, as the first and only include. With ccache, only those that changed.
+# usage: headers_alone.sh COMPILER INCLUDE_DIR WORK_DIR FLAGS...
 set -euo pipefail
-compiler=$1 include=$2 times=$3
+compiler=$1 include=$2 work=$3
 shift 3
-: >"$times"
+mkdir -p "$work"
 
 check() {
-  local header=$1 start end
-  start=$(date +%s%N)
-  if ! echo "#include \"$header\"" | "$CHECK_COMPILER" $CHECK_FLAGS -x c++ -fsyntax-only -; then
-    echo "header does not compile alone: $header" >&2
+  local unit="$CHECK_WORK/${1//\//_}"
+  echo "#include \"$1\"" >"$unit.cpp"
+  if ! $CHECK_COMPILER $CHECK_FLAGS -c "$unit.cpp" -o "$unit.o"; then
+    echo "header does not compile alone: $1" >&2
     return 1
   fi
-  end=$(date +%s%N)
-  printf '%d.%02d\t%s\n' $(((end - start) / 1000000000)) $(((end - start) / 10000000 % 100)) "$header" >>"$CHECK_TIMES"
+  rm -f "$unit.o"
 }
 export -f check
-export CHECK_COMPILER=$compiler CHECK_FLAGS="-std=c++20 -fopenmp -Wall -Wextra -Werror -I$include $*" CHECK_TIMES=$times
+export CHECK_COMPILER="$(command -v ccache || true) $compiler" CHECK_WORK=$work
+export CHECK_FLAGS="-std=c++20 -O0 -fopenmp -Wall -Wextra -Werror -I$include $*"
 
 cd "$include"
-find caprl -name '*.hpp' | sort | xargs -P "$(nproc)" -I{} bash -c 'check {}'
-sort -rn -o "$times" "$times"
-echo "$(wc -l <"$times") headers compile alone; the slowest:"
-head -5 "$times"
+headers=$(find caprl -name '*.hpp' | sort)
+echo "$headers" | xargs -P "$(nproc)" -I{} bash -c 'check {}'
+echo "$(echo "$headers" | wc -l) headers compile alone"

@@ -96,6 +96,7 @@
 #include "caprl/text/byte_level.hpp"
 #include "caprl/text/byte_pair_encoder.hpp"
 #include "caprl/text/chat_template.hpp"
+#include "caprl/text/load_tokenizer.hpp"
 #include "caprl/text/normalize.hpp"
 #include "caprl/text/special_tokens.hpp"
 #include "caprl/text/split_pattern.hpp"

@@ -7,7 +7,7 @@
 #include "caprl/media/clip.hpp"
 #include "caprl/model/tiny_vlm.hpp"
 #include "caprl/text/bpe_trainer.hpp"
-#include "caprl/text/tokenizer.hpp"
+#include "caprl/text/load_tokenizer.hpp"
 
 /// Small things that several tests build on: a tokenizer, models with random weights, pictures.
 namespace caprl::test {

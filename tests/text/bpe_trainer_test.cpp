@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "caprl/text/tokenizer.hpp"
+#include "caprl/text/load_tokenizer.hpp"
 
 using caprl::Error;
 using caprl::Tokenizer;

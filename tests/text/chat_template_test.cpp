@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "caprl/text/bpe_trainer.hpp"
+#include "caprl/text/load_tokenizer.hpp"
 
 using caprl::ChatMessage;
 using caprl::ChatPart;

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "caprl/text/streaming_decoder.hpp"
-#include "caprl/text/tokenizer.hpp"
+#include "caprl/text/load_tokenizer.hpp"
 
 using caprl::SpecialTokens;
 using caprl::Token;

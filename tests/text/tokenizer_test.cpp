@@ -1,4 +1,4 @@
-#include "caprl/text/tokenizer.hpp"
+#include "caprl/text/load_tokenizer.hpp"
 
 #include <doctest/doctest.h>
 

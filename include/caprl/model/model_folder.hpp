@@ -6,7 +6,7 @@
 #include "caprl/io/atomic_file.hpp"
 #include "caprl/io/json_file.hpp"
 #include "caprl/model/weights.hpp"
-#include "caprl/text/tokenizer.hpp"
+#include "caprl/text/load_tokenizer.hpp"
 
 namespace caprl {
 

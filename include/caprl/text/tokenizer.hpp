@@ -7,20 +7,17 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <variant>
 #include <vector>
 
 #include "caprl/core/error.hpp"
 #include "caprl/core/index.hpp"
-#include "caprl/io/mapped_file.hpp"
 #include "caprl/text/added_token_matcher.hpp"
 #include "caprl/text/byte_pair_encoder.hpp"
 #include "caprl/text/normalize.hpp"
 #include "caprl/text/split_pattern.hpp"
 #include "caprl/text/token_table.hpp"
 #include "caprl/text/tokenizer_definition.hpp"
-#include "caprl/text/tokenizer_json.hpp"
 #include "caprl/text/utf8.hpp"
 
 namespace caprl {
@@ -40,15 +37,12 @@ struct EncodeOptions {
 /// Immutable and cheap to copy; may be used from several threads at once.
 class Tokenizer {
  public:
-  /// Reads a tokenizer.json; throws `Error` that names the file and field (see `parse_tokenizer_json`).
-  static Tokenizer from_file(const std::filesystem::path& path) {
-    return from_json_text(read_text_file(path), path.string());
-  }
+  /// Reads a tokenizer.json; throws `Error` that names the file and field (see `parse_tokenizer_json`). Programs that
+  /// call it include text/load_tokenizer.hpp, so that the rest need no JSON.
+  static Tokenizer from_file(const std::filesystem::path& path);
 
   /// The same for text in memory; `source` names it in messages.
-  static Tokenizer from_json_text(std::string_view text, std::string source = "tokenizer.json") {
-    return Tokenizer(parse_tokenizer_json(text, std::move(source)));
-  }
+  static Tokenizer from_json_text(std::string_view text, std::string source = "tokenizer.json");
 
   /// Throws `Error` where ids clash, a byte has no token, or text could become a special token through merges.
   explicit Tokenizer(const TokenizerDefinition& definition) : state_(std::make_shared<State>(definition)) {}

@@ -1,0 +1,155 @@
+#!/usr/bin/env bash
+# Runs every example program on a tiny world for a few steps and looks at what it promises: its outputs, --help, errors
+# that name the setting, and that a run that was stopped or killed goes on to the same bytes.
+# usage: examples.sh PROGRAMS_DIR
+set -euo pipefail
+programs=$(cd "$1" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+export OMP_NUM_THREADS=2
+
+fail() {
+  echo "examples: $*" >&2
+  if [ -s log ]; then tail -20 log >&2; fi
+  exit 1
+}
+
+program() {  # NAME: its path
+  if [ "$1" = world_make ]; then echo "$programs/world/world_make"; else echo "$programs/$1"; fi
+}
+
+run() {  # NAME ARGUMENTS...
+  local name=$1
+  shift
+  "$(program "$name")" "$@" >log 2>&1 || fail "$name $* failed"
+}
+
+refuses() {  # NAME WORD ARGUMENTS...: an error that names the word
+  local name=$1 word=$2
+  shift 2
+  if "$(program "$name")" "$@" >log 2>&1; then fail "$name $* was accepted"; fi
+  grep -q -e "$word" log || fail "the error of $name $* does not name $word"
+}
+
+has() {  # FILE TEXT...
+  local file=$1 text
+  shift
+  [ -s "$file" ] || fail "$file is missing or empty"
+  for text in "$@"; do
+    grep -q -F -e "$text" "$file" || fail "$file does not hold $text"
+  done
+}
+
+lines() {  # FILE COUNT
+  [ "$(wc -l <"$1")" -eq "$2" ] || fail "$1 has $(wc -l <"$1") lines instead of $2"
+}
+
+# A world (as many pictures as custom_loop takes in a step), a tokenizer, a captioner and a judge, all tiny.
+run world_make --out world --train-images 32 --validation-images 4 --test-images 4 --train-clips 4 --validation-clips 3 \
+  --test-clips 3 --seed 3
+has world/images_train.jsonl '"images"' '"reward_model"'
+run train_tokenizer --data world/images_train.jsonl world/videos_train.jsonl --vocabulary 400 --out tokenizer.json
+has tokenizer.json '"merges"'
+run sft --new --tokenizer tokenizer.json --data world/images_train.jsonl world/videos_train.jsonl \
+  --validation world/images_validation.jsonl --validate-every 2 --steps 4 --batch 4 --width 32 --heads 2 \
+  --vision-layers 1 --language-layers 1 --out taught
+has taught/model/model.safetensors
+lines taught/run/metrics.jsonl 4
+has taught/run/metrics.jsonl validation_loss
+run train_judge --tokenizer tokenizer.json --steps 3 --groups 2 --width 32 --heads 2 --layers 1 --out judge
+has judge/model/model.safetensors
+lines judge/run/metrics.jsonl 3
+captioner=(--model taught/model --judge judge/model)
+
+# The main job, on images and on videos.
+images=(--data world/images_train.jsonl --validation world/images_validation.jsonl --test world/images_test.jsonl
+  "${captioner[@]}" --steps 6 --batch 4 --samples 3 --maximum-tokens 24 --validate-every 2)
+reports() {  # FOLDER NAME STEPS
+  has "$1/report.html" '<svg' 'data:image/png;base64,'
+  if grep -q -e 'src="http' "$1/report.html"; then fail "$1/report.html is not self-contained"; fi
+  has "$1/summary.json" "$2.accuracy.base" "$2.accuracy.trained.low" "$2.recall.trained" "$2.accuracy.greedy.trained"
+  has "$1/model/model.safetensors"
+  lines "$1/run/metrics.jsonl" "$3"
+  has "$1/run/metrics.jsonl" '"reward"' validation.accuracy
+  has "$1/run/timings.jsonl" seconds.judge
+}
+run caption_images "${images[@]}" --out whole
+reports whole image 6
+run caption_videos --data world/videos_train.jsonl --validation world/videos_validation.jsonl \
+  --test world/videos_test.jsonl "${captioner[@]}" --steps 2 --batch 2 --samples 2 --maximum-tokens 24 \
+  --maximum-frames 4 --out videos
+reports videos video 2
+
+# Killed or stopped at any moment and started again: the same bytes as a run that never was.
+same() {  # FOLDER
+  for file in run/metrics.jsonl model/model.safetensors; do
+    cmp -s "whole/$file" "$1/$file" || fail "$1/$file differs from the run that was never stopped"
+  done
+}
+steps_in() { if [ -f "$1/run/metrics.jsonl" ]; then wc -l <"$1/run/metrics.jsonl"; else echo 0; fi; }
+start() {  # FOLDER STEPS: runs until the log holds that many steps; sets pid
+  "$(program caption_images)" "${images[@]}" --out "$1" >log 2>&1 &
+  pid=$!
+  while [ "$(steps_in "$1")" -lt "$2" ] && kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
+}
+for steps in 1 $((2 + RANDOM % 4)); do
+  start killed "$steps"
+  sleep "0.$((RANDOM % 30))"
+  kill -9 "$pid" 2>/dev/null || true  # it may have ended
+  wait "$pid" 2>/dev/null || true
+done
+run caption_images "${images[@]}" --out killed
+same killed
+start stopped 1
+kill -INT "$pid" || fail "the run ended before Ctrl-C"
+wait "$pid" || fail "Ctrl-C ended in an error"
+has log "the same command goes on"
+ls stopped/run/checkpoints | grep -q . || fail "Ctrl-C saved no checkpoint"
+run caption_images "${images[@]}" --out stopped
+same stopped
+refuses caption_images learning_rate "${images[@]}" --learning-rate 0.5 --out stopped  # a run's settings are its own
+
+# A user's own components and loop; captions from the trained folder.
+run custom_components --data world/images_train.jsonl "${captioner[@]}" --steps 2 --out components
+lines components/metrics.jsonl 2
+has components/metrics.jsonl repetition
+run custom_loop --data world/images_train.jsonl "${captioner[@]}" --steps 1 --out loop
+has log 'step 0'
+has loop/model.safetensors
+run caption --model whole/model --maximum-tokens 24 "world/images/test/000000."* world/videos/test
+has log world/images/test/000000 .mp4
+run caption --model whole/model --maximum-tokens 24 --data world/images_test.jsonl --out captions.jsonl
+lines captions.jsonl 4
+
+# --help, unknown options and impossible settings.
+loop="--data world/images_train.jsonl ${captioner[*]} --out refused"
+reinforce="$loop --validation world/images_validation.jsonl --test world/images_test.jsonl"
+declare -A valid=(
+  [world_make]="--out refused --train-images 1"
+  [train_tokenizer]="--data world/images_train.jsonl --out refused"
+  [sft]="--new --tokenizer tokenizer.json --data world/images_train.jsonl --out refused"
+  [train_judge]="--tokenizer tokenizer.json --out refused"
+  [caption]="--model whole/model --data world/images_test.jsonl --out refused"
+  [caption_images]=$reinforce [caption_videos]=$reinforce [custom_components]=$loop [custom_loop]=$loop)
+impossible() {  # NAME OPTION VALUE
+  refuses "$1" "${2#--}" ${valid[$1]} "$2=$3"
+}
+for name in "${!valid[@]}"; do
+  run "$name" --help
+  has log --help --out
+  impossible "$name" --nonsense 1
+done
+impossible world_make --validation-images -1
+impossible train_tokenizer --vocabulary 10
+refuses train_tokenizer nowhere.jsonl --data nowhere.jsonl --out refused
+impossible sft --steps 0
+refuses sft -model --data world/images_train.jsonl --out refused
+impossible train_judge --layers 0
+impossible caption --batch 0
+impossible caption_images --samples 1
+impossible caption_videos --steps 0
+impossible custom_components --steps 0
+impossible custom_loop --steps 0
+[ ! -e refused ] || fail "a refused command wrote something"
+echo "all examples run"
