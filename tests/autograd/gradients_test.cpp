@@ -10,6 +10,7 @@
 #include "caprl/autograd/embedding.hpp"
 #include "caprl/autograd/log_probability.hpp"
 #include "caprl/model/decoder.hpp"
+#include "caprl/model/log_probabilities_by_parts.hpp"
 #include "caprl/model/vision_tower.hpp"
 #include "caprl/nn/initialize.hpp"
 
@@ -138,7 +139,7 @@ TEST_CASE("gradients of attention over a tree, whole and with a given prefix") {
   check_gradients({qkv}, {}, [&] { return tree_attention(qkv, small_tree, options); });
   const Var<double> prefix(random_tensor({3, 16}, 2), true);
   const Var<double> rest(random_tensor({9, 32}, 3), true);
-  check_gradients({prefix, rest}, {}, [&] { return tree_attention(rest, small_tree, options, &prefix); });
+  check_gradients({prefix, rest}, {}, [&] { return tree_attention_below(prefix, rest, small_tree, options); });
 }
 
 TEST_CASE("gradients of a whole decoder with tied embeddings") {
@@ -150,6 +151,27 @@ TEST_CASE("gradients of a whole decoder with tied embeddings") {
     const auto x = embed(decoder.embedding, Var<double>(), {1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3});
     return linear(decoder(x, small_tree), decoder.head);
   });
+}
+
+TEST_CASE("gradients of a whole decoder that computes its blocks a second time") {
+  const BlockSettings block{
+      .hidden_size = 8, .intermediate_size = 12, .attention_heads = 2, .key_value_heads = 1, .head_size = 4};
+  Decoder<double> decoder({.block = block, .layers = 2, .vocabulary_size = 9});
+  initialize<double>(decoder, 2, 5, ends_residual_branch);
+  decoder.recompute_blocks = true;
+  const Var<double> x(random_tensor({12, 8}, 7), true);
+  check_gradients({x}, parameters_of<double>(decoder), [&] { return linear(decoder(x, small_tree), decoder.head); });
+}
+
+TEST_CASE("gradients of log-probabilities that are computed by subtrees") {
+  const BlockSettings block{
+      .hidden_size = 8, .intermediate_size = 12, .attention_heads = 2, .key_value_heads = 1, .head_size = 4};
+  const Decoder<double> decoder({.block = block, .layers = 2, .vocabulary_size = 9});
+  initialize<double>(decoder, 2, 5, ends_residual_branch);
+  const Var<double> x(random_tensor({12, 8}, 7), true);
+  const std::vector<HeadPair> pairs{{2, 1}, {2, 5}, {4, 0}, {0, 3}, {11, 8}, {9, 2}, {7, 7}};
+  check_gradients({x}, parameters_of<double>(decoder),
+                  [&] { return log_probabilities_by_parts(decoder, x, small_tree, pairs, 1.25, 3); });
 }
 
 TEST_CASE("gradients of a whole vision tower") {

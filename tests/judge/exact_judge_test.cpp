@@ -2,13 +2,14 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
 
 #include "caprl/model/language_model.hpp"
 #include "judge/judge_laws.hpp"
-#include "support/tiny_world.hpp"
+#include "judge/small_judge.hpp"
 
 using namespace caprl;
 using namespace caprl::test;
@@ -16,21 +17,6 @@ using namespace caprl::test;
 static_assert(RewardJudge<ExactJudge<float>>);
 
 namespace {
-
-CaptionItem asked_item() {
-  CaptionItem item = image_item();
-  item.questions = {{"what colour is the circle ?", {"red", "blue", "green"}, 1},
-                    {"what is left of it ?", {"a square", "a circle"}, 0}};
-  return item;
-}
-
-ExactJudge<float> small_judge(ExactJudgeSettings settings = {}) {
-  const Tokenizer tokenizer = small_tokenizer();
-  const Decoder<float> model(small_decoder_settings(tokenizer));
-  initialize(model, 3);
-  settings.prompt = QuestionPrompt::brief();
-  return ExactJudge<float>(model, tokenizer, settings);
-}
 
 /// P(letter) of one prompt by the plainest way: the whole prompt alone, a dense softmax over all tokens.
 double letter_probability(const std::string& caption, const Question& question, const OptionOrder& order, char letter,
@@ -126,14 +112,34 @@ TEST_CASE("how prompts are spread over passes changes nothing but rounding") {
   const CaptionItem item = asked_item();
   const std::vector<Caption> captions{{"a red circle", 3, false}, {"", 0, false}, {"a blue square", 3, false}};
   const std::vector<JudgeRequest> requests{{&item, captions}, {&item, captions}};
-  auto together = small_judge();
+  JudgeTokenCount count;
+  auto together = small_judge({}, &count);
   auto apart = small_judge({.maximum_rows = 1});
   const auto a = together.score(requests);
   const auto b = apart.score(requests);
   for (std::size_t c = 0; c < captions.size(); ++c) {
     CHECK(*a[1][c].total == doctest::Approx(*b[1][c].total).epsilon(1e-4));
   }
-  CHECK(together.tokens_read() < together.tokens_repeated());
+  CHECK(count.read > 0);
+  CHECK(count.read < count.repeated);
+}
+
+TEST_CASE("a judge with bf16 weights nearly agrees with one with float weights, and leaves the model as it is") {
+  const Tokenizer tokenizer = small_tokenizer();
+  const Decoder<float> model = opinionated_model(tokenizer);
+  const CaptionItem item = asked_item();
+  const std::vector<Caption> captions{{"a red circle", 3, false}, {"a blue square", 3, false}};
+  const std::vector<JudgeRequest> requests{{&item, captions}};
+  const ExactJudge<float> rounded(model, tokenizer, {.prompt = QuestionPrompt::brief(), .weights = WeightFormat::bf16});
+  const ExactJudge<float> exact(model, tokenizer, {.prompt = QuestionPrompt::brief()});
+  const auto a = exact.answer(requests)[0];
+  const auto b = rounded.answer(requests)[0];
+  double largest = 0;
+  for (std::size_t c = 0; c < captions.size(); ++c) {
+    for (std::size_t o = 0; o < 3; ++o) largest = std::max(largest, std::abs(a[c][0].options[o] - b[c][0].options[o]));
+  }
+  CHECK(largest < 1e-2);
+  CHECK(largest > 0);
 }
 
 TEST_CASE("an item without questions and a judge with broken weights give no reward") {

@@ -16,9 +16,9 @@ static_assert(Policy<TinyVlmPolicy<>>);
 
 namespace {
 
-TinyVlmPolicy<> small_policy() {
+TinyVlmPolicy<> small_policy(const VlmPolicySettings& settings = {}) {
   const Tokenizer tokenizer = small_tokenizer();
-  return TinyVlmPolicy<>(small_vlm(tokenizer), tokenizer);
+  return TinyVlmPolicy<>(small_vlm(tokenizer), tokenizer, settings);
 }
 
 std::vector<VlmPrompt> prompts_of(const TinyVlmPolicy<>& policy, std::vector<std::uint32_t> images) {
@@ -43,7 +43,104 @@ double largest_difference(const Tensor<float>& recomputed, const std::vector<Rol
   return largest;
 }
 
+/// Log-probabilities of given captions, the gradients of a weighted sum of them, and the peak of memory in between.
+struct Update {
+  std::vector<float> log_probabilities;
+  std::vector<float> gradients;
+  Index peak_bytes = 0;
+};
+
+Update update_of(const TinyVlmPolicy<>& policy, std::span<const VlmPrompt> prompts,
+                 std::span<const RolloutGroup> groups) {
+  for (const auto& block : policy.blocks()) block.parameter.zero_gradient();
+  const Index before = CpuAllocator::instance().counters().in_use;
+  CpuAllocator::instance().reset_peak();
+  Update update;
+  {
+    Tape tape;
+    const auto numbers = policy.log_probabilities(prompts, groups, 0.8);
+    update.log_probabilities.assign(numbers.value().data(), numbers.value().data() + numbers.value().elements());
+    Tensor<float> weights(numbers.shape());
+    for (Index i = 0; i < weights.elements(); ++i) weights.data()[i] = 0.5f + 0.01f * static_cast<float>(i % 37);
+    numbers.seed_gradient(weights);
+    tape.backward();
+  }
+  update.peak_bytes = CpuAllocator::instance().counters().peak - before;
+  for (const auto& parameter : parameters_of<float>(policy.model())) {
+    const auto values = parameter.gradient().span();
+    update.gradients.insert(update.gradients.end(), values.begin(), values.end());
+  }
+  return update;
+}
+
+/// The norm of the difference over the norm.
+double apart(const std::vector<float>& a, const std::vector<float>& b) {
+  REQUIRE(a.size() == b.size());
+  double difference = 0, norm = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    difference += std::pow(static_cast<double>(a[i] - b[i]), 2);
+    norm += std::pow(static_cast<double>(a[i]), 2);
+  }
+  CHECK(norm > 0);
+  return std::sqrt(difference / norm);
+}
+
 }  // namespace
+
+TEST_CASE("a batch worked through by subtrees gives the same numbers and gradients in less memory") {
+  const auto whole = small_policy();
+  const auto prompts = prompts_of(whole, {1, 2, 3});
+  const auto groups =
+      whole.generate(prompts, Sample<>(), {.samples = 16, .maximum_tokens = 60, .seed = 3, .item_keys = {}});
+  update_of(whole, prompts, groups);  // allocates the gradients
+  const Update expected = update_of(whole, prompts, groups);
+  const Index rows = make_vlm_batch(prompts, groups, whole.model().settings.language.vocabulary_size,
+                                    whole.model().settings.vision.tokens_per_image())
+                         .shared.tree.rows();
+  for (const Index budget : {rows / 2, rows / 8, Index{60}, Index{1}}) {
+    CAPTURE(budget);
+    const auto split = small_policy({.maximum_rows = budget});
+    update_of(split, prompts, groups);
+    const Update update = update_of(split, prompts, groups);
+    CHECK(apart(expected.log_probabilities, update.log_probabilities) < 1e-5);
+    CHECK(apart(expected.gradients, update.gradients) < 1e-5);
+    if (budget == rows / 8) CHECK(update.peak_bytes < expected.peak_bytes * 2 / 5);
+    MESSAGE("rows ", rows, ", budget ", budget, ": peak ", update.peak_bytes, " bytes, whole ", expected.peak_bytes);
+  }
+}
+
+TEST_CASE("blocks that are computed a second time give the same gradients to the bit in less memory") {
+  const auto plain = small_policy();
+  const auto prompts = prompts_of(plain, {1, 2, 3});
+  const auto groups =
+      plain.generate(prompts, Sample<>(), {.samples = 16, .maximum_tokens = 60, .seed = 3, .item_keys = {}});
+  update_of(plain, prompts, groups);
+  const Update expected = update_of(plain, prompts, groups);
+  const auto thrifty = small_policy({.recompute_blocks = true});
+  update_of(thrifty, prompts, groups);
+  const Update update = update_of(thrifty, prompts, groups);
+  CHECK(update.log_probabilities == expected.log_probabilities);
+  CHECK(update.gradients == expected.gradients);
+  CHECK(update.peak_bytes < expected.peak_bytes * 4 / 5);
+  MESSAGE("peak ", update.peak_bytes, " bytes, without recomputation ", expected.peak_bytes);
+}
+
+TEST_CASE("a captioner with packed weights says the same, and nearly the same with bf16") {
+  const auto plain = small_policy();
+  const auto prompts = prompts_of(plain, {1, 2, 3});
+  const GenerateSettings settings{.samples = 4, .maximum_tokens = 40, .seed = 3, .item_keys = {}};
+  const auto expected = plain.generate(prompts, Sample<>(), settings);
+  const auto packed = small_policy({.packed = WeightFormat::float32}).generate(prompts, Sample<>(), settings);
+  for (std::size_t p = 0; p < 3; ++p) {
+    for (std::size_t s = 0; s < 4; ++s) CHECK(packed[p][s].tokens == expected[p][s].tokens);
+  }
+  const auto numbers = plain.log_probabilities(prompts, packed, 1.0);
+  CHECK(largest_difference(numbers.value(), packed) < 1e-4);
+  const auto rounded = small_policy({.packed = WeightFormat::bf16}).generate(prompts, Sample<>(), settings);
+  const double difference = largest_difference(plain.log_probabilities(prompts, rounded, 1.0).value(), rounded);
+  CHECK(difference < 0.05);
+  CHECK(difference > 1e-4);  // bf16 weights were used
+}
 
 TEST_CASE("log-probabilities recorded while sampling are those that are recomputed") {
   const auto policy = small_policy();
@@ -108,7 +205,8 @@ TEST_CASE("captions end at their end token or at the limit") {
 
 TEST_CASE("greedy captions of a prompt are all the same") {
   const auto policy = small_policy();
-  const auto groups = policy.generate(prompts_of(policy, {1}), Greedy{}, {.samples = 3, .maximum_tokens = 12, .item_keys = {}});
+  const auto groups =
+      policy.generate(prompts_of(policy, {1}), Greedy{}, {.samples = 3, .maximum_tokens = 12, .item_keys = {}});
   CHECK(groups[0][0].tokens == groups[0][1].tokens);
   CHECK(groups[0][0].tokens == groups[0][2].tokens);
 }
@@ -126,7 +224,8 @@ TEST_CASE("equal pictures are encoded once and their prompts share all rows") {
 TEST_CASE("gradients do not depend on how groups are laid out together") {
   const auto policy = small_policy();
   const auto prompts = prompts_of(policy, {1, 2});
-  const auto groups = policy.generate(prompts, Sample<>(), {.samples = 4, .maximum_tokens = 20, .seed = 3, .item_keys = {}});
+  const auto groups =
+      policy.generate(prompts, Sample<>(), {.samples = 4, .maximum_tokens = 20, .seed = 3, .item_keys = {}});
   const auto gradients = [&](const std::vector<std::vector<std::size_t>>& parts) {
     for (const auto& block : policy.blocks()) block.parameter.zero_gradient();
     for (const auto& part : parts) {

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <functional>
 #include <initializer_list>
 #include <set>
 #include <utility>
@@ -211,4 +212,42 @@ TEST_CASE("a group splits into parts that hold its subtrees") {
   CHECK(split_by_subtrees(tree, 8, 5).empty());
   CHECK_THROWS_WITH_AS(split_by_subtrees(tree, 9, 5), doctest::Contains("expected a segment in [0, 9)"), Error);
   CHECK_THROWS_WITH_AS(split_by_subtrees(tree, 0, 0), doctest::Contains("0 rows"), Error);
+}
+
+TEST_CASE("a forest is worked through in parts within a budget, each row once and after its prefix") {
+  for (std::uint32_t trial = 0; trial < 60; ++trial) {
+    RandomStream random({.seed = 31, .item = trial});
+    std::vector<Index> parents, lengths;
+    for (std::uint32_t s = 1 + random.below(30); s > 0; --s) {
+      Index parent = static_cast<Index>(parents.size()) - 1;  // the segment before, or one of its ancestors
+      for (std::uint32_t up = random.below(4); up > 0 && parent >= 0; --up) parent = parents[static_cast<std::size_t>(parent)];
+      parents.push_back(parent);
+      lengths.push_back(random.below(6));
+    }
+    const PrefixTree tree = PrefixTree::from_segments(parents, lengths);
+    const Index budget = 1 + random.below(20);
+    const Index longest = *std::max_element(lengths.begin(), lengths.end());
+    std::vector<Index> computed;
+    const std::function<void(const std::vector<SubtreePlan>&, const SubtreePlan*)> follow =
+        [&](const std::vector<SubtreePlan>& plans, const SubtreePlan* above) {
+          for (const SubtreePlan& plan : plans) {
+            CHECK(plan.own_rows() <= std::max(budget, longest));
+            CHECK(plan.part.prefix_rows == (above == nullptr ? 0 : above->part.tree.rows()));
+            for (Index r = 0; r < plan.part.tree.rows(); ++r) {
+              const Index row = plan.part.rows[static_cast<std::size_t>(r)];
+              CHECK(plan.part.tree.depth(r) == tree.depth(row));
+              if (r < plan.part.prefix_rows) {
+                CHECK(row == above->part.rows[static_cast<std::size_t>(r)]);
+              } else {
+                CHECK(row == plan.row_begin() + r - plan.part.prefix_rows);
+                computed.push_back(row);
+              }
+            }
+            follow(plan.below, &plan);
+          }
+        };
+    follow(plan_by_subtrees(tree, budget), nullptr);
+    REQUIRE(static_cast<Index>(computed.size()) == tree.rows());
+    for (Index row = 0; row < tree.rows(); ++row) CHECK(computed[static_cast<std::size_t>(row)] == row);
+  }
 }

@@ -10,6 +10,7 @@
 #include "caprl/advantage/advantage_estimator.hpp"
 #include "caprl/core/error.hpp"
 #include "caprl/core/index.hpp"
+#include "caprl/judge/published_faults.hpp"
 #include "caprl/judge/reward_judge.hpp"
 
 namespace caprl {
@@ -20,6 +21,11 @@ enum class TruncatedRule {
   mask,         ///< it leaves the loss and the baseline
   score,        ///< it is scored like a finished one, as published
 };
+
+/// The published rule where its fault is switched on, else the default.
+inline TruncatedRule truncated_rule(const PublishedFaults& faults) {
+  return faults.score_truncated ? TruncatedRule::score : TruncatedRule::zero_reward;
+}
 
 /// The rollouts whose rewards count, with the way back to all that were made.
 struct RewardSelection {

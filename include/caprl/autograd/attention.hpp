@@ -6,63 +6,108 @@
 
 namespace caprl {
 
+namespace detail {
+
+/// Query heads, key heads and value heads, side by side as one product makes them.
+template <class T>
+struct FusedHeads {
+  Rows<T> q, k, v, keys_values;
+
+  FusedHeads(Rows<T> qkv, const TreeAttentionOptions& options) {
+    const Index queries = options.query_heads * options.head_size;
+    const Index keys = options.key_heads * options.head_size;
+    q = qkv.columns_between(0, queries);
+    k = qkv.columns_between(queries, queries + keys);
+    v = qkv.columns_between(queries + keys, queries + 2 * keys);
+    keys_values = qkv.columns_between(queries, queries + 2 * keys);
+  }
+};
+
+inline void require_fused_heads(const Shape& qkv, Index rows, const TreeAttentionOptions& options) {
+  const Index columns = (options.query_heads + 2 * options.key_heads) * options.head_size;
+  if (qkv.columns() == columns && qkv.rows() == rows) return;
+  throw Error("[tree_attention] expected query, key and value columns [" + std::to_string(rows) + ", " +
+              std::to_string(columns) + "], got " + to_string(qkv));
+}
+
+/// The queries of the tree's rows from `query_row_begin` on attend; `attended` holds what the backward pass needs.
+template <class T, class Device>
+struct TreeAttended {
+  PrefixTree tree;
+  Index query_row_begin;
+  TreeAttentionOptions options;
+  Rows<T> q, k, v;
+  Var<T, Device> out;
+  Tensor<T, Device> log_sum_exp;
+
+  TreeAttended(const PrefixTree& layout, Index first, const TreeAttentionOptions& how, Rows<T> queries, Rows<T> keys,
+               Rows<T> values, bool needs_gradient)
+      : tree(layout),
+        query_row_begin(first),
+        options(how),
+        q(queries),
+        k(keys),
+        v(values),
+        out(Tensor<T, Device>({q.rows, q.columns}), needs_gradient),
+        log_sum_exp({q.rows, how.query_heads}) {
+    tree_attention_forward<T>(Device{}, tree, first, options, q, k, v, out.rows(), log_sum_exp.rows());
+  }
+
+  void backward(Rows<T> d_q, Rows<T> d_k, Rows<T> d_v) const {
+    tree_attention_backward<T>(Device{}, tree, query_row_begin, options, q, k, v, out.rows(), log_sum_exp.rows(),
+                               out.gradient().rows(), d_q, d_k, d_v);
+  }
+};
+
+}  // namespace detail
+
 /// Attention over a prefix tree from one fused product: columns of `qkv` [rows, (Hq + 2 Hk) * head_size] hold the
 /// query heads, then the key heads, then the value heads. Returns [rows, Hq * head_size].
-///
-/// With `prefix` [prefix rows, 2 Hk * head_size] (key heads, then value heads), the tree's first rows are a prefix
-/// whose keys and values come from elsewhere, and `qkv` holds the rows after it: how an oversized group is split by
-/// subtrees.
 template <class T, class Device>
-Var<T, Device> tree_attention(const Var<T, Device>& qkv, const PrefixTree& tree, const TreeAttentionOptions& options,
-                              const Var<T, Device>* prefix = nullptr) {
-  const Index query_columns = options.query_heads * options.head_size;
-  const Index key_columns = options.key_heads * options.head_size;
-  const Index prefix_rows = prefix == nullptr ? 0 : prefix->shape()[0];
-  if (qkv.shape().columns() != query_columns + 2 * key_columns || qkv.shape().rows() + prefix_rows != tree.rows()) {
-    throw Error("[tree_attention] expected query, key and value columns [" + std::to_string(tree.rows() - prefix_rows) +
-                ", " + std::to_string(query_columns + 2 * key_columns) + "], got " + to_string(qkv.shape()));
+Var<T, Device> tree_attention(const Var<T, Device>& qkv, const PrefixTree& tree, const TreeAttentionOptions& options) {
+  detail::require_fused_heads(qkv.shape(), tree.rows(), options);
+  const detail::FusedHeads<T> heads(qkv.rows(), options);
+  const detail::TreeAttended<T, Device> attended(tree, 0, options, heads.q, heads.k, heads.v, needs_backward(qkv));
+  if (attended.out.needs_gradient()) {
+    Tape::record([=] {
+      Tensor<T, Device> d_qkv(qkv.shape());
+      const detail::FusedHeads<T> d(d_qkv.rows(), options);
+      attended.backward(d.q, d.k, d.v);
+      add_gradient(qkv, d_qkv);
+    });
   }
-  // Without a prefix, keys and values are read in place; with one, they are gathered below it.
-  Tensor<T, Device> gathered;
-  Rows<T> keys_values = qkv.rows().columns_between(query_columns, query_columns + 2 * key_columns);
-  if (prefix != nullptr) {
-    gathered = Tensor<T, Device>({tree.rows(), 2 * key_columns});
-    copy_rows(Device{}, prefix->rows(), gathered.rows().rows_between(0, prefix_rows));
-    copy_rows(Device{}, keys_values, gathered.rows().rows_between(prefix_rows, tree.rows()));
-    keys_values = gathered.rows();
+  return attended.out;
+}
+
+/// The same where the tree's first rows are a prefix whose keys and values come from elsewhere: `prefix` [prefix rows,
+/// 2 Hk * head_size] holds key heads, then value heads, and `qkv` the rows after it. How a tree too large for memory is
+/// worked through by subtrees.
+template <class T, class Device>
+Var<T, Device> tree_attention_below(const Var<T, Device>& prefix, const Var<T, Device>& qkv, const PrefixTree& tree,
+                                    const TreeAttentionOptions& options) {
+  const Index above = prefix.shape()[0];
+  detail::require_fused_heads(qkv.shape(), tree.rows() - above, options);
+  const detail::FusedHeads<T> heads(qkv.rows(), options);
+  const Index keys = heads.k.columns;
+  const Tensor<T, Device> gathered({tree.rows(), 2 * keys});
+  copy_rows(Device{}, prefix.rows(), gathered.rows().rows_between(0, above));
+  copy_rows(Device{}, heads.keys_values, gathered.rows().rows_between(above, tree.rows()));
+  const detail::TreeAttended<T, Device> attended(
+      tree, above, options, heads.q, gathered.rows().columns_between(0, keys),
+      gathered.rows().columns_between(keys, 2 * keys), needs_backward(qkv, prefix));
+  if (attended.out.needs_gradient()) {
+    Tape::record([=] {
+      Tensor<T, Device> d_qkv(qkv.shape());
+      const Tensor<T, Device> d_gathered(gathered.shape());
+      const detail::FusedHeads<T> d(d_qkv.rows(), options);
+      attended.backward(d.q, d_gathered.rows().columns_between(0, keys),
+                        d_gathered.rows().columns_between(keys, 2 * keys));
+      copy_rows(Device{}, d_gathered.rows().rows_between(above, tree.rows()), d.keys_values);
+      add_gradient(prefix, d_gathered.slice(0, above));
+      add_gradient(qkv, d_qkv);
+    });
   }
-  const Rows<T> q = qkv.rows().columns_between(0, query_columns);
-  const Rows<T> k = keys_values.columns_between(0, key_columns);
-  const Rows<T> v = keys_values.columns_between(key_columns, 2 * key_columns);
-
-  Var<T, Device> out(Tensor<T, Device>({q.rows, query_columns}),
-                     needs_backward(qkv) || (prefix != nullptr && needs_backward(*prefix)));
-  Tensor<T, Device> log_sum_exp({q.rows, options.query_heads});
-  tree_attention_forward<T>(Device{}, tree, prefix_rows, options, q, k, v, out.rows(), log_sum_exp.rows());
-  if (!out.needs_gradient()) return out;
-
-  Tape::record([=, kept_prefix = prefix == nullptr ? Var<T, Device>() : *prefix, kept = gathered] {
-    Tensor<T, Device> d_qkv(qkv.shape());
-    const Rows<T> d_q = d_qkv.rows().columns_between(0, query_columns);
-    Rows<T> d_keys_values = d_qkv.rows().columns_between(query_columns, query_columns + 2 * key_columns);
-    Tensor<T, Device> d_gathered;
-    if (prefix_rows > 0) {
-      d_gathered = Tensor<T, Device>(kept.shape());
-      d_keys_values = d_gathered.rows();
-    }
-    tree_attention_backward<T>(Device{}, tree, prefix_rows, options, q, k, v, out.rows(), log_sum_exp.rows(),
-                               out.gradient().rows(), d_q, d_keys_values.columns_between(0, key_columns),
-                               d_keys_values.columns_between(key_columns, 2 * key_columns));
-    if (prefix_rows > 0) {
-      copy_rows(Device{}, d_gathered.rows().rows_between(prefix_rows, tree.rows()),
-                d_qkv.rows().columns_between(query_columns, query_columns + 2 * key_columns));
-      if (kept_prefix.needs_gradient()) {
-        add_gradient(kept_prefix, d_gathered.slice(0, prefix_rows));
-      }
-    }
-    add_gradient(qkv, d_qkv);
-  });
-  return out;
+  return attended.out;
 }
 
 }  // namespace caprl

@@ -1,35 +1,33 @@
 #pragma once
 
 #include <cmath>
-#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "caprl/autograd/embedding.hpp"
-#include "caprl/autograd/log_probability.hpp"
-#include "caprl/judge/judge_tokens.hpp"
 #include "caprl/judge/option_orders.hpp"
 #include "caprl/judge/prompt_score.hpp"
+#include "caprl/judge/question_reader.hpp"
 #include "caprl/judge/reward_judge.hpp"
-#include "caprl/model/decoder.hpp"
 
 namespace caprl {
 
 struct ExactJudgeSettings {
   QuestionPrompt prompt = QuestionPrompt::standard();
   OptionOrders orders{};
-  double temperature = 0.6;       ///< of the judge's first token
+  double temperature = 0.6;         ///< of the judge's first token
   std::optional<double> penalty{};  ///< lambda of `prompt_score`; empty: `guess_penalty` of the question's options
-  bool letters_only = false;      ///< renormalise over the letters; otherwise the mass on other tokens scores 0
-  Index maximum_rows = 16384;     ///< tokens in one pass of the model
+  bool letters_only = false;        ///< renormalise over the letters; otherwise the mass on other tokens scores 0
+  Index maximum_rows = 16384;       ///< tokens in one pass of the model
+  WeightFormat weights = WeightFormat::float32;  ///< bf16: the judge works with rounded weights
 };
 
 /// What a judge makes of one question from one caption, averaged over the option orders.
 struct QuestionAnswer {
-  std::vector<double> options;  ///< probability of each option, in the question's own order
+  std::vector<double> options;    ///< probability of each option, in the question's own order
+  std::vector<double> positions;  ///< probability of each position's letter, A first, the abstain option left out
   double abstain = 0;
   double leftover = 0;  ///< on tokens that are no letter
   double score = 0;     ///< mean of `prompt_score`
@@ -41,8 +39,11 @@ struct QuestionAnswer {
 template <class T, class Device = Cpu>
 class ExactJudge {
  public:
-  ExactJudge(Decoder<T, Device> model, const Tokenizer& tokenizer, ExactJudgeSettings settings)
-      : model_(std::move(model)), tokens_(tokenizer, settings.prompt), settings_(std::move(settings)) {
+  /// `count`, if not null, is told the tokens read; it must outlive the judge.
+  ExactJudge(Decoder<T, Device> model, const Tokenizer& tokenizer, ExactJudgeSettings settings,
+             JudgeTokenCount* count = nullptr)
+      : reader_(std::move(model), tokenizer, settings.prompt, settings.maximum_rows, settings.weights, count),
+        settings_(std::move(settings)) {
     require(settings_.temperature > 0, "[ExactJudge] expected a temperature above 0");
   }
 
@@ -60,151 +61,83 @@ class ExactJudge {
 
   /// For each request, each of its captions and each question of its item: the judge's answer.
   std::vector<std::vector<std::vector<QuestionAnswer>>> answer(std::span<const JudgeRequest> requests) const {
-    const NoGradient silent;
-    Pass pass;
     std::vector<std::vector<std::vector<QuestionAnswer>>> answers;
     for (const JudgeRequest& request : requests) answers.push_back(empty_answers(request));
-    for (std::size_t r = 0; r < requests.size(); ++r) {
-      const std::vector<AskedQuestion> questions = asked(*requests[r].item);
-      for (std::size_t c = 0; c < requests[r].captions.size() && !questions.empty(); ++c) {
-        if (first_equal(requests[r].captions, c) < c) continue;
-        add_caption(requests[r].captions[c], *requests[r].item, questions, answers[r][c], pass);
-        if (pass.rows >= settings_.maximum_rows) run(pass);
-      }
-    }
-    run(pass);
+    JudgePrompts prompts(reader_.tokens());
+    std::vector<Asked> asked;
+    for (std::size_t r = 0; r < requests.size(); ++r) ask(requests[r], answers[r], prompts, asked);
+    const auto probabilities = reader_.letter_probabilities(prompts, settings_.temperature);
+    for (std::size_t i = 0; i < asked.size(); ++i) add_answer(asked[i], probabilities[i]);
     for (std::size_t r = 0; r < requests.size(); ++r) {
       for (std::size_t c = 0; c < requests[r].captions.size(); ++c) {
-        answers[r][c] = answers[r][first_equal(requests[r].captions, c)];
+        answers[r][c] = answers[r][first_equal_caption(requests[r].captions, c)];
       }
     }
     return answers;
   }
 
-  /// Tokens that the model has read, and those that it would have read without sharing, since the start.
-  Index tokens_read() const { return tokens_read_; }
-  Index tokens_repeated() const { return tokens_repeated_; }
-
   const ExactJudgeSettings& settings() const { return settings_; }
 
  private:
-  /// A question in one order, as tokens.
-  struct AskedQuestion {
+  /// A question in one order about one caption, and where its answer goes.
+  struct Asked {
     const Question* question;
-    std::size_t number;
     OptionOrder order;
     double share;  ///< 1 / orders of this question
-    std::vector<Token> tokens;
+    QuestionAnswer* answer;
   };
-  /// Prompts that the model reads together, and where their answers go.
-  struct Pass {
-    PrefixTreeBuilder builder;
-    std::vector<std::vector<TokenKey>> sequences;
-    std::vector<std::pair<AskedQuestion, QuestionAnswer*>> asks;
-    Index rows = 0;  ///< at most; equal captions share theirs
-  };
-
-  /// The first caption with the same text: equal captions are judged once.
-  static std::size_t first_equal(std::span<const Caption> captions, std::size_t c) {
-    std::size_t first = 0;
-    while (captions[first].text != captions[c].text) ++first;
-    return first;
-  }
 
   static std::vector<std::vector<QuestionAnswer>> empty_answers(const JudgeRequest& request) {
     std::vector<QuestionAnswer> of_caption;
     for (const Question& question : request.item->questions) {
-      of_caption.push_back({.options = std::vector<double>(question.options.size())});
+      const std::vector<double> zeros(question.options.size());
+      of_caption.push_back({.options = zeros, .positions = zeros});
     }
     return std::vector<std::vector<QuestionAnswer>>(request.captions.size(), of_caption);
   }
 
-  std::vector<AskedQuestion> asked(const CaptionItem& item) const {
-    std::vector<AskedQuestion> asked;
-    for (std::size_t q = 0; q < item.questions.size(); ++q) {
-      const Question& question = item.questions[q];
-      const std::vector<OptionOrder> orders = option_orders(settings_.orders, question);
+  /// Every distinct caption is asked every question in the same orders.
+  void ask(const JudgeRequest& request, std::vector<std::vector<QuestionAnswer>>& answers, JudgePrompts& prompts,
+           std::vector<Asked>& asked) const {
+    struct InOneOrder {
+      std::size_t question;
+      std::size_t number;
+      OptionOrder order;
+      double share;
+    };
+    const std::vector<Question>& questions = request.item->questions;
+    std::vector<InOneOrder> common;
+    for (std::size_t q = 0; q < questions.size(); ++q) {
+      const auto orders = option_orders(settings_.orders, questions[q]);
       for (const OptionOrder& order : orders) {
-        asked.push_back(
-            {&question, q, order, 1.0 / static_cast<double>(orders.size()), tokens_.question_tokens(question, order)});
+        common.push_back(
+            {q, prompts.add_question(questions[q], order), order, 1.0 / static_cast<double>(orders.size())});
       }
     }
-    return asked;
-  }
-
-  void add_caption(const Caption& caption, const CaptionItem& item, const std::vector<AskedQuestion>& questions,
-                   std::vector<QuestionAnswer>& answers, Pass& pass) const {
-    const std::vector<Token> start = tokens_.before_question(caption.text, item.questions.front());
-    pass.rows += static_cast<Index>(start.size());
-    for (const AskedQuestion& asked : questions) {
-      std::vector<TokenKey> sequence;
-      for (const Token token : start) sequence.push_back({token, 0});
-      for (const Token token : asked.tokens) sequence.push_back({token, 0});
-      pass.builder.add(sequence);
-      pass.rows += static_cast<Index>(asked.tokens.size());
-      tokens_repeated_ += static_cast<Index>(sequence.size());
-      pass.asks.emplace_back(asked, &answers[asked.number]);
-      pass.sequences.push_back(std::move(sequence));
-    }
-  }
-
-  void run(Pass& pass) const {
-    if (pass.asks.empty()) return;
-    const SharedBatch batch = pass.builder.build();
-    std::vector<Index> sources;
-    for (const SharedBatch::Source& source : batch.sources) {
-      const auto& sequence = pass.sequences[static_cast<std::size_t>(source.sequence)];
-      sources.push_back(sequence[static_cast<std::size_t>(source.position)].id);
-    }
-    tokens_read_ += batch.tree.rows();
-    const auto hidden = model_(embed(model_.embedding, Var<T, Device>(), std::move(sources)), batch.tree);
-    read_letters(pass, batch, hidden);
-    pass = Pass{};
-  }
-
-  void read_letters(const Pass& pass, const SharedBatch& batch, const Var<T, Device>& hidden) const {
-    std::vector<HeadPair> pairs;
-    for (std::size_t i = 0; i < pass.asks.size(); ++i) {
-      const Index last = batch.row(static_cast<Index>(i), batch.lengths[i] - 1);
-      for (const char letter : letters_of(*pass.asks[i].first.question)) {
-        for (const Token token : tokens_.letter(letter)) pairs.push_back({last, token});
+    for (std::size_t c = 0; c < request.captions.size() && !common.empty(); ++c) {
+      if (first_equal_caption(request.captions, c) < c) continue;
+      const std::size_t caption = prompts.add_caption(request.captions[c].text, questions.front());
+      for (const InOneOrder& one : common) {
+        prompts.ask(caption, one.number);
+        asked.push_back({&questions[one.question], one.order, one.share, &answers[c][one.question]});
       }
     }
-    const auto log_probabilities = token_log_probabilities(hidden, model_.head, pairs, 1.0 / settings_.temperature);
-    const T* next = log_probabilities.value().data();
-    for (const auto& [asked, answer] : pass.asks) {
-      std::vector<double> probabilities;
-      for (const char letter : letters_of(*asked.question)) {
-        double probability = 0;
-        for (std::size_t v = 0; v < tokens_.letter(letter).size(); ++v)
-          probability += std::exp(static_cast<double>(*next++));
-        probabilities.push_back(probability);
-      }
-      add_answer(asked, std::move(probabilities), *answer);
-    }
   }
 
-  /// The letters of the options and, last, of the abstain option.
-  std::vector<char> letters_of(const Question& question) const {
-    const auto count = static_cast<Index>(question.options.size());
-    std::vector<char> letters;
-    for (Index position = 0; position < count; ++position) letters.push_back(option_letter(position));
-    letters.push_back(abstain_letter(settings_.prompt, count));
-    return letters;
-  }
-
-  void add_answer(const AskedQuestion& asked, std::vector<double> probabilities, QuestionAnswer& answer) const {
+  void add_answer(const Asked& asked, std::vector<double> probabilities) const {
     double sum = 0;
     for (const double probability : probabilities) sum += probability;
     if (settings_.letters_only) {
       for (double& probability : probabilities) probability /= sum;
       sum = 1;
     }
+    QuestionAnswer& answer = *asked.answer;
     double others = 0;
     double gold = 0;
     for (std::size_t position = 0; position < asked.order.size(); ++position) {
       const Index option = asked.order[position];
       answer.options[static_cast<std::size_t>(option)] += asked.share * probabilities[position];
+      answer.positions[position] += asked.share * probabilities[position];
       (option == asked.question->gold ? gold : others) += probabilities[position];
     }
     const auto options = static_cast<Index>(asked.order.size());
@@ -221,11 +154,8 @@ class ExactJudge {
     return std::isfinite(mean) ? Reward::of(mean) : Reward::missing("the judge's probabilities are not numbers");
   }
 
-  Decoder<T, Device> model_;
-  JudgeTokens tokens_;
+  QuestionReader<T, Device> reader_;
   ExactJudgeSettings settings_;
-  mutable Index tokens_read_ = 0;
-  mutable Index tokens_repeated_ = 0;
 };
 
 }  // namespace caprl

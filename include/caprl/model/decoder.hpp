@@ -18,6 +18,7 @@ struct Decoder {
   std::vector<TransformerBlock<T, Device>> blocks;
   Parameter<T, Device> final_norm;  ///< [C]
   Parameter<T, Device> head;        ///< [V, C]; the embedding itself if tied
+  bool recompute_blocks = false;    ///< over a tree, keep only the blocks' inputs for the backward pass
 
   explicit Decoder(const DecoderSettings& sizes)
       : settings(sizes),
@@ -32,11 +33,14 @@ struct Decoder {
     return {.head_size = settings.block.head_size, .theta = settings.rope_theta, .axis_of_pair = {}};
   }
 
-  /// Input rows [rows, C] to the rows that the head reads [rows, C]. `attend(layer, qkv)` is how rows see each other.
-  template <class Attend>
-  Var<T, Device> operator()(Var<T, Device> x, const RotaryTable<Device>& angles, const Attend& attend) const {
+  /// Input rows [rows, C] to the rows that the head reads [rows, C]. `attend(layer, qkv)` is how rows see each other;
+  /// `products` multiplies with the blocks' weights.
+  template <class Attend, class Products = TapedProducts>
+  Var<T, Device> operator()(Var<T, Device> x, const RotaryTable<Device>& angles, const Attend& attend,
+                            const Products& products = {}) const {
     for (std::size_t layer = 0; layer < blocks.size(); ++layer) {
-      x = blocks[layer](x, &angles, [&](const Var<T, Device>& qkv) { return attend(static_cast<Index>(layer), qkv); });
+      const auto see = [&](const Var<T, Device>& qkv) { return attend(static_cast<Index>(layer), qkv); };
+      x = blocks[layer](x, &angles, see, products);
     }
     return rms_norm(x, final_norm, settings.block.norm_epsilon);
   }
@@ -44,9 +48,11 @@ struct Decoder {
   /// All rows of a tree at once.
   Var<T, Device> operator()(const Var<T, Device>& x, const PrefixTree& tree) const {
     const auto angles = make_rotary_table(rotary(), tree.depths(), tree.rows());
-    return (*this)(x, angles, [&](Index layer, const Var<T, Device>& qkv) {
-      return tree_attention(qkv, tree, blocks[static_cast<std::size_t>(layer)].attention_options());
-    });
+    Var<T, Device> y = x;
+    for (const auto& block : blocks) {
+      y = block.over_tree(y, &angles, tree, block.attention_options(), recompute_blocks);
+    }
+    return rms_norm(y, final_norm, settings.block.norm_epsilon);
   }
 
   /// Names as Hugging Face's Llama has them.

@@ -5,15 +5,31 @@
 #include <utility>
 
 #include "caprl/autograd/activation.hpp"
+#include "caprl/autograd/attention.hpp"
 #include "caprl/autograd/linear.hpp"
 #include "caprl/autograd/norm.hpp"
+#include "caprl/autograd/recompute.hpp"
 #include "caprl/autograd/rotary.hpp"
 #include "caprl/model/decoder_settings.hpp"
 #include "caprl/nn/module.hpp"
 #include "caprl/nn/rotary_table.hpp"
+#include "caprl/tensor/prefix_tree.hpp"
 #include "caprl/tensor/tree_attention_options.hpp"
 
 namespace caprl {
+
+/// The products of a block as ops on the tape: those of training, and of any number of rows.
+struct TapedProducts {
+  template <class T, class Device>
+  Var<T, Device> linear(const Var<T, Device>& x, const Parameter<T, Device>& weight) const {
+    return caprl::linear(x, weight);
+  }
+  template <class T, class Device>
+  Var<T, Device> linear_residual(const Var<T, Device>& x, const Parameter<T, Device>& weight,
+                                 const Var<T, Device>& residual) const {
+    return caprl::linear_residual(x, weight, residual);
+  }
+};
 
 /// A pre-norm block of Llama's form: x + o(attend(rotary(qkv(norm(x))))), then x + down(silu(gate) * up) of its norm.
 /// Query, key and value are one product, and so are gate and up; weight files see them apart.
@@ -44,16 +60,30 @@ struct TransformerBlock {
   }
 
   /// x [rows, C] to [rows, C]. `attend(qkv)` turns queries, keys and values [rows, (Hq + 2 Hk) D] into [rows, Hq D]:
-  /// over a tree, or against a cache. Without a rotary table (null) the block has no positions of its own.
-  template <class Attend>
-  Var<T, Device> operator()(const Var<T, Device>& x, const RotaryTable<Device>* angles, const Attend& attend) const {
-    const auto qkv = linear(rms_norm(x, attention_norm, settings.norm_epsilon), query_key_value);
+  /// over a tree, or against a cache. Without a rotary table (null) the block has no positions of its own. `products`
+  /// multiplies with the weights.
+  template <class Attend, class Products = TapedProducts>
+  Var<T, Device> operator()(const Var<T, Device>& x, const RotaryTable<Device>* angles, const Attend& attend,
+                            const Products& products = {}) const {
+    const auto qkv = products.linear(rms_norm(x, attention_norm, settings.norm_epsilon), query_key_value);
     if (angles != nullptr) {
       rotary_in_place(qkv, settings.query_columns() + settings.key_columns(), angles->cosine, angles->sine);
     }
-    const auto attended = linear_residual(attend(qkv), output, x);
-    const auto gates = linear(rms_norm(attended, mlp_norm, settings.norm_epsilon), gate_up);
-    return linear_residual(swiglu(gates), down, attended);
+    const auto attended = products.linear_residual(attend(qkv), output, x);
+    const auto gates = products.linear(rms_norm(attended, mlp_norm, settings.norm_epsilon), gate_up);
+    return products.linear_residual(swiglu(gates), down, attended);
+  }
+
+  /// The same over a tree. If `recomputed`, only x is kept for the backward pass.
+  Var<T, Device> over_tree(const Var<T, Device>& x, const RotaryTable<Device>* angles, const PrefixTree& tree,
+                           const TreeAttentionOptions& options, bool recomputed) const {
+    const auto table = angles == nullptr ? RotaryTable<Device>{} : *angles;
+    const auto compute = [block = *this, table, rotates = angles != nullptr, tree,
+                          options](const Var<T, Device>& input) {
+      return block(input, rotates ? &table : nullptr,
+                   [&](const Var<T, Device>& qkv) { return tree_attention(qkv, tree, options); });
+    };
+    return recomputed ? recompute(x, compute) : compute(x);
   }
 
   template <class Visit>

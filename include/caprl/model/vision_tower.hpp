@@ -23,6 +23,7 @@ struct VisionTower {
   std::vector<TransformerBlock<T, Device>> blocks;
   Parameter<T, Device> final_norm;
   Parameter<T, Device> projection;  ///< [output_size, C]
+  bool recompute_blocks = false;    ///< keep only the blocks' inputs for the backward pass
 
   explicit VisionTower(const VisionSettings& sizes)
       : settings(sizes),
@@ -50,7 +51,7 @@ struct VisionTower {
     for (const auto& block : blocks) {
       auto options = block.attention_options();
       options.causal_within = false;
-      x = block(x, nullptr, [&](const Var<T, Device>& qkv) { return tree_attention(qkv, tree, options); });
+      x = block.over_tree(x, nullptr, tree, options, recompute_blocks);
     }
     return linear(rms_norm(x, final_norm, settings.block.norm_epsilon), projection);
   }

@@ -7,12 +7,10 @@
 
 #include "caprl/io/safetensors.hpp"
 #include "caprl/io/safetensors_writer.hpp"
+#include "caprl/model/weight_format.hpp"
 #include "caprl/nn/module.hpp"
 
 namespace caprl {
-
-/// How weights are stored.
-enum class WeightFormat { float32, bf16 };
 
 /// Reads a module's tensors, by the names that it gives them, from a safetensors file. Throws Error where a tensor is
 /// missing, unknown, of another shape or not finite.

@@ -2,12 +2,14 @@
 
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "caprl/autograd/attention.hpp"
 #include "caprl/autograd/embedding.hpp"
 #include "caprl/model/decoder.hpp"
+#include "caprl/model/packed_products.hpp"
 #include "caprl/nn/kv_cache.hpp"
 #include "caprl/policy/rollout.hpp"
 #include "caprl/sampling/sampler.hpp"
@@ -24,8 +26,14 @@ namespace detail {
 template <class T, class Device, Sampler S>
 class Generation {
  public:
-  Generation(const Decoder<T, Device>& model, const S& sampler, const GenerateSettings& settings, Token end)
-      : model_(model), sampler_(sampler), settings_(settings), end_(end), cache_(cache_shape(model.settings)) {}
+  Generation(const Decoder<T, Device>& model, const S& sampler, const GenerateSettings& settings, Token end,
+             const PackedProducts* packed)
+      : model_(model),
+        sampler_(sampler),
+        settings_(settings),
+        end_(end),
+        packed_(packed),
+        cache_(cache_shape(model.settings)) {}
 
   std::vector<RolloutGroup> run(const Var<T, Device>& prompt_rows, const SharedBatch& prompts) {
     groups_.assign(prompts.lengths.size(), RolloutGroup(static_cast<std::size_t>(settings_.samples)));
@@ -101,13 +109,26 @@ class Generation {
     const CacheStep places = cache_.append(sequences);
     const auto angles = make_rotary_table(model_.rotary(), places.positions, static_cast<Index>(tokens.size()));
     const auto rows = embed(model_.embedding, Var<T, Device>(), std::move(tokens));
-    return model_(rows, angles, [&](Index layer, const Var<T, Device>& qkv) {
+    const auto attend = [&](Index layer, const Var<T, Device>& qkv) {
       const Heads parts = heads(layer, qkv);
       cache_.store(places.slots, layer, parts.k, parts.v);
       Var<T, Device> out(Tensor<T, Device>({parts.q.rows, parts.q.columns}));
       cache_.attend(places, layer, block(layer).attention_options(), parts.q, out.rows());
       return out;
-    });
+    };
+    if constexpr (std::is_same_v<T, float> && std::is_same_v<Device, Cpu>) {
+      if (use_packed(rows.shape().rows())) return model_(rows, angles, attend, *packed_);
+    }
+    return model_(rows, angles, attend);
+  }
+
+  bool use_packed(Index rows) const { return packed_ != nullptr && packed_->serves(rows); }
+
+  void head_logits(Rows<T> states, Rows<float> logits) const {
+    if constexpr (std::is_same_v<T, float> && std::is_same_v<Device, Cpu>) {
+      if (use_packed(states.rows)) return multiply(Cpu{}, states, packed_->of(model_.head), logits);
+    }
+    caprl::logits(Device{}, states, model_.head.rows(), logits);
   }
 
   /// Draws the next token of each live caption from the hidden state in its row; captions that end leave.
@@ -117,7 +138,7 @@ class Generation {
     Tensor<T, Device> states({count, hidden.shape().columns()});
     gather_rows(Device{}, hidden.rows(), rows, states.rows());
     Tensor<float, Device> logits({count, vocabulary});
-    caprl::logits(Device{}, states.rows(), model_.head.rows(), logits.rows());
+    head_logits(states.rows(), logits.rows());
     Tensor<float, Device> log_probabilities(logits.shape());
     const double temperature = sampler_.temperature() > 0 ? sampler_.temperature() : 1.0;
     log_softmax(Device{}, static_cast<float>(1.0 / temperature), logits.rows(), log_probabilities.rows());
@@ -156,6 +177,7 @@ class Generation {
   const S& sampler_;
   const GenerateSettings& settings_;
   Token end_;
+  const PackedProducts* packed_;
   KvCache<T, Device> cache_;
   std::vector<RolloutGroup> groups_;
   std::vector<Live> live_;
@@ -164,14 +186,15 @@ class Generation {
 }  // namespace detail
 
 /// Samples captions for prompts laid out as a tree: `prompt_rows` [rows, C] are the embedded tokens. Each caption ends
-/// with `end` or at the length limit. Captions are not decoded to text here.
+/// with `end` or at the length limit. Captions are not decoded to text here. `packed`, if not null, are the model's
+/// weights for steps of few captions.
 template <class T, class Device, Sampler S>
 std::vector<RolloutGroup> generate(const Decoder<T, Device>& model, const Var<T, Device>& prompt_rows,
                                    const SharedBatch& prompts, const S& sampler, const GenerateSettings& settings,
-                                   Token end) {
+                                   Token end, const PackedProducts* packed = nullptr) {
   require(settings.samples >= 1 && settings.maximum_tokens >= 1,
           "[generate] expected at least one sample of at least one token");
-  return detail::Generation<T, Device, S>(model, sampler, settings, end).run(prompt_rows, prompts);
+  return detail::Generation<T, Device, S>(model, sampler, settings, end, packed).run(prompt_rows, prompts);
 }
 
 }  // namespace caprl

@@ -1,16 +1,26 @@
 #pragma once
 
+#include <optional>
 #include <span>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "caprl/autograd/log_probability.hpp"
+#include "caprl/model/log_probabilities_by_parts.hpp"
 #include "caprl/model/tiny_vlm.hpp"
 #include "caprl/policy/generate.hpp"
 #include "caprl/policy/policy.hpp"
 #include "caprl/policy/vlm_batch.hpp"
 
 namespace caprl {
+
+struct VlmPolicySettings {
+  Index maximum_rows = 0;                ///< a batch of more distinct tokens is worked through by subtrees; 0: never
+  bool recompute_blocks = false;         ///< keep only the inputs of transformer blocks for the backward pass
+  std::optional<WeightFormat> packed{};  ///< for captioning alone: weights laid out once for few captions at a time;
+                                         ///< training them afterwards is not seen, and bf16 rounds them
+};
 
 /// A vision-language model with its tokenizer, as a policy.
 template <class Model, class T, class Device = Cpu>
@@ -20,8 +30,9 @@ class VlmPolicy {
   using value_type = T;
   using device_type = Device;
 
-  VlmPolicy(Model model, const Tokenizer& tokenizer)
+  VlmPolicy(Model model, const Tokenizer& tokenizer, const VlmPolicySettings& settings = {})
       : model_(std::move(model)),
+        settings_(settings),
         chat_(tokenizer),
         encoder_(
             chat_, model_.settings.vision.image_size, model_.settings.vision.tokens_per_image(),
@@ -30,6 +41,11 @@ class VlmPolicy {
       throw Error("[VlmPolicy] expected a tokenizer of at most " +
                   std::to_string(model_.settings.language.vocabulary_size) + " tokens, got " +
                   std::to_string(tokenizer.vocabulary_size()));
+    }
+    model_.vision.recompute_blocks = settings.recompute_blocks;
+    model_.language.recompute_blocks = settings.recompute_blocks;
+    if constexpr (std::is_same_v<T, float>) {
+      if (settings.packed) packed_.emplace(model_.language, packed_format(*settings.packed));
     }
   }
 
@@ -41,7 +57,8 @@ class VlmPolicy {
                                      const GenerateSettings& settings) const {
     const NoGradient silent;
     const VlmBatch batch = make_vlm_batch(prompts, {}, vocabulary(), tokens_per_image());
-    auto groups = caprl::generate(model_.language, embed_rows(batch), batch.shared, sampler, settings, end_token());
+    auto groups = caprl::generate(model_.language, embed_rows(batch), batch.shared, sampler, settings, end_token(),
+                                  packed_ ? &*packed_ : nullptr);
     for (RolloutGroup& group : groups) {
       for (Rollout& rollout : group) rollout.caption = caption_of(rollout.tokens);
     }
@@ -52,7 +69,12 @@ class VlmPolicy {
   Var<T, Device> log_probabilities(std::span<const Prompt> prompts, std::span<const RolloutGroup> groups,
                                    double temperature) const {
     VlmBatch batch = make_vlm_batch(prompts, groups, vocabulary(), tokens_per_image());
-    const auto hidden = model_.language(embed_rows(batch), batch.shared.tree);
+    const Var<T, Device> rows = embed_rows(batch);
+    if (settings_.maximum_rows > 0 && batch.shared.tree.rows() > settings_.maximum_rows) {
+      return log_probabilities_by_parts(model_.language, rows, batch.shared.tree, std::move(batch.pairs),
+                                        1.0 / temperature, settings_.maximum_rows);
+    }
+    const auto hidden = model_.language(rows, batch.shared.tree);
     return token_log_probabilities(hidden, model_.language.head, std::move(batch.pairs), 1.0 / temperature);
   }
 
@@ -87,6 +109,8 @@ class VlmPolicy {
   }
 
   Model model_;
+  VlmPolicySettings settings_;
+  std::optional<PackedProducts> packed_;
   ChatTemplate chat_;
   VlmPromptEncoder encoder_;
 };

@@ -25,6 +25,7 @@ struct SubtreePart {
 namespace detail {
 
 /// The chain of segments from the root to `segment`, and the segments [begin, end) below it, as a tree of their own.
+/// With segment -1 the chain is empty, and what is below it are roots.
 inline SubtreePart part_of_tree(const PrefixTree& tree, Index segment, Index begin, Index end) {
   std::vector<Index> kept;
   for (Index s = segment; s >= 0; s = tree.segment(s).parent) kept.push_back(s);
@@ -43,7 +44,7 @@ inline SubtreePart part_of_tree(const PrefixTree& tree, Index segment, Index beg
     for (Index row = source.row_begin; row < source.row_end; ++row) part.rows.push_back(row);
   }
   part.tree = PrefixTree::from_segments(parents, lengths);
-  part.prefix_rows = tree.segment(segment).depth + tree.segment(segment).rows();
+  part.prefix_rows = segment < 0 ? 0 : tree.segment(segment).depth + tree.segment(segment).rows();
   return part;
 }
 
@@ -75,6 +76,58 @@ inline std::vector<SubtreePart> split_by_subtrees(const PrefixTree& tree, Index 
   }
   if (s > begin) parts.push_back(detail::part_of_tree(tree, segment, begin, s));
   return parts;
+}
+
+/// How a tree too large for memory is worked through, depth first: the part's rows after its prefix are computed, then
+/// the plans below, whose prefix is this part's whole tree.
+struct SubtreePlan {
+  SubtreePart part;
+  std::vector<SubtreePlan> below;
+
+  /// The rows of the whole tree that this part computes: they follow each other.
+  Index row_begin() const { return own_rows() == 0 ? 0 : part.rows[static_cast<std::size_t>(part.prefix_rows)]; }
+  Index row_end() const { return row_begin() + own_rows(); }
+  Index own_rows() const { return part.tree.rows() - part.prefix_rows; }
+};
+
+namespace detail {
+
+/// Plans what lies below `segment` (-1: the whole tree) in parts of at most `row_budget` rows where that is possible.
+inline std::vector<SubtreePlan> plan_below(const PrefixTree& tree, Index segment, Index row_budget) {
+  std::vector<SubtreePlan> plans;
+  Index begin = segment + 1;  // the part being filled: segments [begin, s), `rows` rows
+  Index rows = 0;
+  Index s = begin;
+  const auto close_part = [&] {
+    if (s > begin) plans.push_back({part_of_tree(tree, segment, begin, s), {}});
+    begin = s;
+    rows = 0;
+  };
+  while (s < tree.segment_count() && tree.segment(s).parent >= segment) {
+    const PrefixTree::Segment& child = tree.segment(s);
+    const Index child_rows = child.subtree_row_end - child.row_begin;
+    Index after = s + 1;
+    while (after < tree.segment_count() && tree.segment(after).parent >= s) ++after;
+    if (rows + child_rows > row_budget) close_part();
+    if (child_rows > row_budget && after > s + 1) {
+      plans.push_back({part_of_tree(tree, segment, s, s + 1), plan_below(tree, s, row_budget)});
+      begin = after;
+    } else {
+      rows += child_rows;
+    }
+    s = after;
+  }
+  close_part();
+  return plans;
+}
+
+}  // namespace detail
+
+/// Parts of a whole forest with at most `row_budget` rows each, prefixes not counted; only a single segment may be
+/// larger. Throws Error if the budget is not positive.
+inline std::vector<SubtreePlan> plan_by_subtrees(const PrefixTree& tree, Index row_budget) {
+  require(row_budget >= 1, "[plan_by_subtrees] expected a budget of at least 1 row");
+  return detail::plan_below(tree, -1, row_budget);
 }
 
 }  // namespace caprl
