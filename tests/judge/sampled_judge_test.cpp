@@ -123,7 +123,8 @@ TEST_CASE("published: each caption of a group is asked other questions") {
   // Were the first two questions always answered right and the others never, a caption's reward would be this share.
   const auto deviation = [&](const SampledJudge<float>& judge) {
     double sum = 0, squares = 0;
-    for (const auto& answers : judge.answer(requests)[0]) {
+    const auto answered = judge.answer(requests);
+    for (const auto& answers : answered[0]) {
       const double right = static_cast<double>(std::ranges::count_if(
                                answers, [](const SampledAnswer& answer) { return answer.draw.question < 2; })) /
                            static_cast<double>(answers.size());

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -13,6 +14,8 @@
 #include "caprl/autograd/log_probability.hpp"
 #include "caprl/judge/judge_prompts.hpp"
 #include "caprl/model/decoder.hpp"
+#include "caprl/model/packed_products.hpp"
+#include "caprl/model/weight_format.hpp"
 #include "caprl/policy/generate.hpp"
 #include "caprl/sampling/sample.hpp"
 

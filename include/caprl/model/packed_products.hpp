@@ -8,6 +8,8 @@
 #include "caprl/core/error.hpp"
 #include "caprl/model/decoder.hpp"
 #include "caprl/model/weight_format.hpp"
+#include "caprl/nn/module.hpp"
+#include "caprl/tensor/bf16.hpp"
 #include "caprl/tensor/cpu/packed_gemm.hpp"
 #include "caprl/tensor/kernels/elementwise.hpp"
 
