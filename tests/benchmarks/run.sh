@@ -4,16 +4,18 @@
 # to build/benchmarks. With --only NUMBER...: only these goals.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-packages=(libbenchmark-dev python3 python3-venv ffmpeg)
+bash cmake/install_packages.sh
+packages=(libbenchmark-dev python3 python3-venv)
 missing=()
 for package in "${packages[@]}"; do
   dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
 done
-bash cmake/install_packages.sh
 if [ ${#missing[@]} -gt 0 ]; then
   as_root=()
   [ "$(id -u)" -eq 0 ] || as_root=(sudo)
-  DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  "${as_root[@]}" apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends \
+    "${missing[@]}" >/dev/null
 fi
 
 build=build/benchmarks
