@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,6 +37,7 @@ struct Case {
   CaptionItem item;
   Caption caption;
   std::vector<std::optional<int>> expected;
+  std::vector<std::string> kinds;  ///< of the questions
 };
 
 enum class Change { none, removed, replaced };
@@ -46,10 +49,12 @@ Case make_case(const CaptionItem& item, const Content& content, Change change, R
   Content told = content;
   if (change == Change::replaced) world::detail::replace_facts(random, told);
   const world::CaptionStyle style = change == Change::removed ? world::medium_style(random) : world::dense_style();
-  Case result{item, {.text = world::write_caption(told, style, random)}, {}};
+  Case result{item, {.text = world::write_caption(told, style, random)}, {}, {}};
   const world::ParsedCaption parsed = world::parse_caption(result.caption.text);
   result.item.questions.clear();
-  for (const Question& question : item.questions) {
+  const Json extra = parse_json(item.extra, item.where);
+  for (std::size_t q = 0; q < item.questions.size(); ++q) {
+    const Question& question = item.questions[q];
     const auto said = world::answer(parsed, question);
     const bool wanted = change == Change::none      ? said && *said == question.gold
                         : change == Change::removed ? !said
@@ -57,6 +62,7 @@ Case make_case(const CaptionItem& item, const Content& content, Change change, R
     if (!wanted) continue;
     result.item.questions.push_back(question);
     result.expected.push_back(said);
+    result.kinds.push_back(extra.at("kinds").at(q).get<std::string>());
   }
   return result;
 }
@@ -78,21 +84,32 @@ std::vector<Case> make_cases(const std::vector<CaptionItem>& items, Change chang
   return cases;
 }
 
-/// For each case the share of its questions on which the judge's likeliest answer is the expected one.
-std::vector<double> right_shares(const ExactJudge<float>& judge, const std::vector<Case>& cases) {
+/// Whether the judge's likeliest answer is the expected one.
+bool is_expected(const QuestionAnswer& answer, const std::optional<int>& expected) {
+  const auto top = std::ranges::max_element(answer.options);
+  if (answer.abstain >= *top) return !expected;
+  return expected && top - answer.options.begin() == *expected;
+}
+
+/// For each case the share of questions answered as expected, and the same for each kind of question.
+struct Shares {
+  std::vector<double> of_cases;
+  std::map<std::string, std::vector<double>> of_kinds;
+};
+
+Shares expected_shares(const ExactJudge<float>& judge, const std::vector<Case>& cases) {
   std::vector<JudgeRequest> requests;
   for (const Case& one : cases) requests.push_back({&one.item, {&one.caption, 1}});
   const auto answers = judge.answer(requests);
-  std::vector<double> shares;
+  Shares shares;
   for (std::size_t i = 0; i < cases.size(); ++i) {
-    int right = 0;
+    double right = 0;
     for (std::size_t q = 0; q < cases[i].expected.size(); ++q) {
-      const QuestionAnswer& answer = answers[i].front()[q];
-      const auto top = std::ranges::max_element(answer.options);
-      const bool abstains = answer.abstain >= *top;
-      right += cases[i].expected[q] ? !abstains && top - answer.options.begin() == *cases[i].expected[q] : abstains;
+      const double one = is_expected(answers[i].front()[q], cases[i].expected[q]);
+      right += one;
+      shares.of_kinds[cases[i].kinds[q]].push_back(one);
     }
-    shares.push_back(static_cast<double>(right) / static_cast<double>(cases[i].expected.size()));
+    shares.of_cases.push_back(right / static_cast<double>(cases[i].expected.size()));
   }
   return shares;
 }
@@ -105,9 +122,13 @@ void run(const Options& options) {
   Summary summary;
   if (std::filesystem::exists(options.out)) summary = Summary::load(options.out);
   const auto check = [&](const std::string& what, Change change) {
-    const Interval share = bootstrap_mean(right_shares(judge, make_cases(items, change, options.seed)));
+    const Shares shares = expected_shares(judge, make_cases(items, change, options.seed));
+    const Interval share = bootstrap_mean(shares.of_cases);
     summary.add("judge." + options.name + "." + what, share);
     std::printf("%-18s %.3f (%.3f to %.3f)\n", what.c_str(), share.value, share.low, share.high);
+    for (const auto& [kind, values] : shares.of_kinds) {
+      std::printf("  %-16s %.3f of %zu\n", kind.c_str(), bootstrap_mean(values).value, values.size());
+    }
   };
   check("truth_answered", Change::none);
   check("removed_abstained", Change::removed);

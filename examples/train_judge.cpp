@@ -1,12 +1,12 @@
 /// Teaches a text-only judge to answer, and to abstain, from captions of the example world.
 ///
 ///     train_judge --tokenizer build/world/tokenizer.json --out build/judge --seed 1
+#include <array>
 #include <cstdio>
 #include <filesystem>
 #include <string>
 #include <vector>
 
-#include "caprl/autograd/log_probability.hpp"
 #include "caprl/core/progress.hpp"
 #include "caprl/model/language_model.hpp"
 #include "caprl/train/run.hpp"
@@ -22,22 +22,17 @@ namespace {
 struct Options {
   std::filesystem::path tokenizer;
   std::filesystem::path out;
-  Index steps = 6000;
+  Index steps = 5000;
   Index plain_steps = 1000;
-  Index groups = 32;
+  Index groups = 24;
   Index width = 128;
-  Index heads = 4;
-  Index layers = 4;
-  double learning_rate = 2e-3;
+  Index heads = 8;
+  Index layers = 6;
+  double learning_rate = 1.5e-3;
   double clip_share = 0.4;
   std::uint64_t seed = 1;
   bool bf16_weights = false;
 };
-
-Var<float> target_log_probabilities(const Decoder<float>& model, const JudgeLesson& lesson) {
-  const auto hidden = model(embed(model.embedding, Var<float>(), lesson.sources), lesson.shared.tree);
-  return token_log_probabilities(hidden, model.head, lesson.pairs, 1.0);
-}
 
 /// The mean probability of the right letter over groups that are not trained on.
 double held_out_probability(const Decoder<float>& model, const JudgeTokens& tokens,
@@ -47,7 +42,8 @@ double held_out_probability(const Decoder<float>& model, const JudgeTokens& toke
   double sum = 0;
   for (std::uint32_t part = 0; part < parts; ++part) {
     const JudgeLesson lesson = make_judge_lesson(tokens, corpus, 0x7E57, 64 * part, 64);
-    sum += mean_probability(lesson, target_log_probabilities(model, lesson).value().span(), Said::letter);
+    const Var<float> letters = lesson_log_probabilities(model, lesson)[static_cast<std::size_t>(Said::letter)];
+    sum += mean_probability(letters.value().span());
   }
   return sum / parts;
 }
@@ -89,20 +85,25 @@ void run(const Options& options) {
     const JudgeLesson lesson =
         make_judge_lesson(tokens, plain ? corpus.plain() : corpus, options.seed, first, options.groups);
     Tape tape;
-    const auto log_probabilities = target_log_probabilities(model, lesson);
-    const auto values = log_probabilities.value().span();
-    const Tensor<float> weights = lesson_weights(lesson);
+    const auto read = lesson_log_probabilities(model, lesson);
     double loss = 0;
-    for (std::size_t i = 0; i < values.size(); ++i) loss += static_cast<double>(weights.span()[i] * values[i]);
-    const double probability = mean_probability(lesson, values, Said::letter);
-    log_probabilities.seed_gradient(weights);
+    std::array<double, kinds_of_said> probabilities{};
+    for (std::size_t kind = 0; kind < read.size(); ++kind) {  // the mean of each kind counts alike
+      if (!read[kind].defined()) continue;
+      const auto values = read[kind].value().span();
+      loss -= mean_of(values) / kinds_of_said;
+      probabilities[kind] = mean_probability(values);
+      const auto weight = -1.0F / (kinds_of_said * static_cast<float>(values.size()));
+      read[kind].seed_gradient(Tensor<float>::full(read[kind].shape(), weight));
+    }
     tape.backward();
     MetricsRow metrics(run.step());
+    const auto [sentence, word, option, letter] = probabilities;
     metrics.add("loss", loss)
-        .add("probability", probability)
-        .add("probability.sentence", mean_probability(lesson, values, Said::sentence))
-        .add("probability.word", mean_probability(lesson, values, Said::word))
-        .add("probability.option", mean_probability(lesson, values, Said::option))
+        .add("probability", letter)
+        .add("probability.sentence", sentence)
+        .add("probability.word", word)
+        .add("probability.option", option)
         .add("gradient_norm", run.update());
     if ((run.step() + 1) % 500 == 0) {
       const double held_out = held_out_probability(model, tokens, corpus);
@@ -114,7 +115,7 @@ void run(const Options& options) {
     const double seconds = watch.lap();
     run.finish_step(metrics, MetricsRow(run.step()).add("seconds.step", seconds));
     progress.update(run.step(), {{"loss", loss, 3},
-                                 {"probability", probability, 3},
+                                 {"probability", letter, 3},
                                  {"tokens/s", static_cast<double>(lesson.shared.tree.rows()) / seconds, 0}});
   }
   if (interrupted()) return;

@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "caprl/autograd/log_probability.hpp"
 #include "caprl/judge/judge_tokens.hpp"
+#include "caprl/model/decoder.hpp"
 #include "caprl/tensor/cpu/head.hpp"
 #include "caprl/tensor/tensor.hpp"
 #include "world/judge_corpus.hpp"
@@ -23,8 +25,7 @@ inline constexpr int kinds_of_said = 4;
 struct JudgeLesson {
   caprl::SharedBatch shared;
   std::vector<caprl::Index> sources;
-  std::vector<caprl::HeadPair> pairs;
-  std::vector<Said> kinds;  ///< [pairs]
+  std::array<std::vector<caprl::HeadPair>, kinds_of_said> pairs;  ///< of each kind
 };
 
 /// Gathers sequences and what is to be said after some of their tokens.
@@ -51,8 +52,8 @@ class LessonMaker {
       lesson.sources.push_back(sequence[static_cast<std::size_t>(source.position)].id);
     }
     for (const Target& target : targets_) {
-      lesson.pairs.push_back({lesson.shared.row(target.sequence, target.position), target.said});
-      lesson.kinds.push_back(target.kind);
+      const caprl::Index row = lesson.shared.row(target.sequence, target.position);
+      lesson.pairs[static_cast<std::size_t>(target.kind)].push_back({row, target.said});
     }
     return lesson;
   }
@@ -86,8 +87,9 @@ inline std::vector<std::size_t> line_ends(const caprl::Tokenizer& tokenizer, std
 }
 
 /// A question as it is asked, and its letter. A judge is read by the letter alone, but letters alone teach slowly: to
-/// say one, the answer must be found in the caption, found among the options, and named. So the steps are taught too,
-/// at tokens that are there anyway: after the question the answer's first word, and after each option's line the
+/// say one, the question and the sentence that answers it must be understood, the answer found in the sentence, found
+/// among the options, and named. So the steps are taught too, at tokens that are there anyway: after the question and
+/// after each option any of its words, after the question the answer's first word, after each option's line the
 /// option's letter if it is the answer and a line break if not.
 inline void add_question(const caprl::JudgeTokens& tokens, const std::string& caption, const world::JudgeSample& sample,
                          caprl::RandomStream& random, LessonMaker& maker) {
@@ -107,8 +109,18 @@ inline void add_question(const caprl::JudgeTokens& tokens, const std::string& ca
   // Line breaks after the caption, the question, each option, and in the turns' frame.
   const std::vector<std::size_t> ends = line_ends(tokens.tokenizer(), question);
   const caprl::Token line_break = tokens.tokenizer().encode("\n").back();
+  const auto expect_words = [&](std::size_t line, const std::string& text) {
+    for (const caprl::Token word : tokens.tokenizer().encode(text)) {
+      maker.expect(Said::sentence, number, asked_from + ends.at(line), word);
+    }
+  };
+  expect_words(1, " " + sample.question.text);
   maker.expect(Said::word, number, asked_from + ends.at(1), tokens.tokenizer().encode(" " + answer).front());
   for (std::ptrdiff_t option = 0; option <= std::ssize(order); ++option) {
+    if (option < std::ssize(order)) {
+      expect_words(static_cast<std::size_t>(option) + 2,
+                   " " + sample.question.options[static_cast<std::size_t>(order[static_cast<std::size_t>(option)])]);
+    }
     maker.expect(Said::option, number, asked_from + ends.at(static_cast<std::size_t>(option) + 2),
                  option == right ? letter(option) : line_break);
   }
@@ -146,28 +158,43 @@ inline JudgeLesson make_judge_lesson(const caprl::JudgeTokens& tokens, const wor
   return maker.build();
 }
 
-/// The mean probability of what is to be said, of one kind.
-inline double mean_probability(const JudgeLesson& lesson, std::span<const float> log_probabilities, Said kind) {
-  double sum = 0;
-  caprl::Index count = 0;
-  for (std::size_t i = 0; i < lesson.kinds.size(); ++i) {
-    if (lesson.kinds[i] != kind) continue;
-    sum += std::exp(static_cast<double>(log_probabilities[i]));
-    ++count;
-  }
-  return count == 0 ? 0 : sum / static_cast<double>(count);
+/// After how many of a judge's blocks each kind is read: in the order in which an answer is found, so that each step
+/// is done by the blocks before the next.
+inline std::array<caprl::Index, kinds_of_said> depths_of_kinds(caprl::Index blocks) {
+  caprl::require(blocks >= 4, "[judge lesson] expected a judge of at least 4 blocks");
+  return {blocks - 4 > 0 ? blocks - 4 : 1, blocks - 2, blocks - 1, blocks};
 }
 
-/// Gradients of the log-probabilities for the sum of the kinds' mean losses: there are many options for one
-/// letter, and most are not the answer.
-inline caprl::Tensor<float> lesson_weights(const JudgeLesson& lesson) {
-  std::array<float, kinds_of_said> counts{};
-  for (const Said kind : lesson.kinds) counts[static_cast<std::size_t>(kind)] += 1;
-  caprl::Tensor<float> weights({static_cast<caprl::Index>(lesson.kinds.size())});
-  for (std::size_t i = 0; i < lesson.kinds.size(); ++i) {
-    weights.data()[i] = -1 / (kinds_of_said * counts[static_cast<std::size_t>(lesson.kinds[i])]);
+/// For each kind the log-probabilities of what is to be said. Before the last block by the same norm and head.
+inline std::array<caprl::Var<float>, kinds_of_said> lesson_log_probabilities(const caprl::Decoder<float>& judge,
+                                                                             const JudgeLesson& lesson) {
+  using namespace caprl;
+  const auto depths = depths_of_kinds(static_cast<Index>(judge.blocks.size()));
+  const PrefixTree& tree = lesson.shared.tree;
+  const auto angles = make_rotary_table(judge.rotary(), tree.depths(), tree.rows());
+  std::array<Var<float>, kinds_of_said> read;
+  Var<float> x = embed(judge.embedding, Var<float>(), lesson.sources);
+  for (std::size_t block = 0; block < judge.blocks.size(); ++block) {
+    x = judge.blocks[block].over_tree(x, &angles, tree, judge.blocks[block].attention_options(), false);
+    for (std::size_t kind = 0; kind < read.size(); ++kind) {
+      if (depths[kind] != static_cast<Index>(block) + 1 || lesson.pairs[kind].empty()) continue;
+      const auto normed = rms_norm(x, judge.final_norm, judge.settings.block.norm_epsilon);
+      read[kind] = token_log_probabilities(normed, judge.head, lesson.pairs[kind], 1.0);
+    }
   }
-  return weights;
+  return read;
+}
+
+inline double mean_of(std::span<const float> values) {
+  double sum = 0;
+  for (const float value : values) sum += static_cast<double>(value);
+  return values.empty() ? 0 : sum / static_cast<double>(values.size());
+}
+
+inline double mean_probability(std::span<const float> log_probabilities) {
+  double sum = 0;
+  for (const float value : log_probabilities) sum += std::exp(static_cast<double>(value));
+  return log_probabilities.empty() ? 0 : sum / static_cast<double>(log_probabilities.size());
 }
 
 }  // namespace examples
