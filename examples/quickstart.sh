@@ -12,7 +12,7 @@ case "${1:-}" in
     images=3000 held_out=128 test_images=400 steps=60 batch=32
     ;;
   --few)
-    out=build/quickstart-few captioner=$out/weights/captioner/model judge=$out/weights/judge/model
+    out=build/quickstart-few captioner=$out/weights/captioner1/model judge=$out/weights/judge1/model
     images=64 held_out=16 test_images=24 steps=3 batch=8
     ;;
   *) echo "usage: examples/quickstart.sh [--few]" >&2; exit 2 ;;

@@ -24,6 +24,9 @@ summary=$out/summary.json
 world=$out/world
 test=$world/images_test.jsonl
 judge=$weights/judge1 second_judge=$weights/judge2
+for folder in captioner1 captioner2 judge1 judge2; do
+  [ -d "$weights/$folder" ] || { echo "$weights/$folder is missing: examples/train_weights.sh makes it" >&2; exit 1; }
+done
 stage() {  # NAME COMMAND...: runs the command once
   local name=$1
   shift

@@ -89,7 +89,7 @@ std::string captions_table(const Summary& summary) {
   for (const std::string& run : runs) {
     for (const std::string& sampling : samplings) names.push_back(sampling + "trained." + run);
   }
-  for (const std::string& other : {"best_of_64", "sft_dense", "greedy.sft_dense", "trained.no_penalty",
+  for (const std::string other : {"best_of_64", "sft_dense", "greedy.sft_dense", "trained.no_penalty",
                                    "control.permuted", "control.other_item", "control.length", "truth"}) {
     names.push_back(other);
   }

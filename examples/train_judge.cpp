@@ -23,10 +23,10 @@ struct Options {
   std::filesystem::path tokenizer;
   std::filesystem::path out;
   Index steps = 5000;
-  Index plain_steps = 1000;
+  Index drill_steps = 1000;
   Index groups = 24;
   Index width = 128;
-  Index heads = 8;
+  Index heads = 4;
   Index layers = 6;
   double learning_rate = 1.5e-3;
   double clip_share = 0.4;
@@ -48,6 +48,17 @@ double held_out_probability(const Decoder<float>& model, const JudgeTokens& toke
   return sum / parts;
 }
 
+/// Drills alone first, of more captions, since they are short; then questions too.
+JudgeLesson lesson_of_step(const Options& options, const JudgeTokens& tokens, const world::JudgeCorpusSettings& corpus,
+                           Index step) {
+  constexpr Index drilled = 3;  // captions for each one with questions
+  const auto first = static_cast<std::uint32_t>(step * options.groups * drilled);
+  if (step < options.drill_steps) {
+    return make_judge_lesson(tokens, corpus.plain(), options.seed, first, options.groups * drilled, false);
+  }
+  return make_judge_lesson(tokens, corpus, options.seed, first, options.groups);
+}
+
 void run(const Options& options) {
   const Tokenizer tokenizer = Tokenizer::from_file(options.tokenizer);
   const JudgeTokens tokens(tokenizer, QuestionPrompt::brief());
@@ -56,7 +67,8 @@ void run(const Options& options) {
   const Decoder<float> model({.block = examples::block_settings(options.width, options.heads),
                               .layers = options.layers,
                               .vocabulary_size = tokenizer.vocabulary_size(),
-                              .maximum_positions = 2048});
+                              .maximum_positions = 2048,
+                              .rope_theta = 1e6});  // low frequencies: words have to match over a whole caption
   initialize(model, options.seed);
   RunSettings settings;
   settings.folder = options.out / "run";
@@ -66,7 +78,7 @@ void run(const Options& options) {
   settings.learning_rate = {
       .peak = options.learning_rate, .warmup_steps = 200, .decay_steps = options.steps, .final_share = 0.05};
   settings.recorded = {{"steps", options.steps},
-                       {"plain_steps", options.plain_steps},
+                       {"drill_steps", options.drill_steps},
                        {"groups", options.groups},
                        {"width", options.width},
                        {"clip_share", options.clip_share},
@@ -80,10 +92,7 @@ void run(const Options& options) {
   Progress progress("teaching the judge", run.steps(), run.step());
   while (run.going()) {
     StopWatch watch;
-    const auto first = static_cast<std::uint32_t>(run.step() * options.groups);
-    const bool plain = run.step() < options.plain_steps;
-    const JudgeLesson lesson =
-        make_judge_lesson(tokens, plain ? corpus.plain() : corpus, options.seed, first, options.groups);
+    const JudgeLesson lesson = lesson_of_step(options, tokens, corpus, run.step());
     Tape tape;
     const auto read = lesson_log_probabilities(model, lesson);
     double loss = 0;
@@ -132,7 +141,7 @@ int main(int argc, char** argv) {
   app.add_option("--tokenizer", options.tokenizer, "tokenizer.json")->required()->check(CLI::ExistingFile);
   app.add_option("--out", options.out, "Folder for the run and the judge")->required();
   app.add_option("--steps", options.steps, "Optimizer steps")->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--plain-steps", options.plain_steps, "Of these the first, on captions that tell everything in order")
+  app.add_option("--drill-steps", options.drill_steps, "Of these the first, without questions as they are asked")
       ->capture_default_str();
   app.add_option("--groups", options.groups, "Captions a step, each with its questions")->capture_default_str();
   app.add_option("--width", options.width, "Features")->capture_default_str()->check(CLI::PositiveNumber);

@@ -142,18 +142,45 @@ inline void add_sentences(const caprl::JudgeTokens& tokens, const world::JudgeGr
   }
 }
 
-/// Groups [first, first + count) of the corpus, each question with its options in a random order.
+/// Everything a caption says, asked in few words: "circle colour red size small ...". What is to be found in a caption
+/// is taught by many more targets than whole questions have.
+inline void add_drills(const caprl::JudgeTokens& tokens, const world::JudgeGroup& group, LessonMaker& maker) {
+  std::vector<caprl::Token> sequence = tokens.before_question(group.caption, group.samples.front().question);
+  std::vector<std::size_t> answers;
+  const auto append = [&](const std::string& text, bool is_answer) {
+    for (const caprl::Token token : tokens.tokenizer().encode(text)) {
+      if (is_answer) answers.push_back(sequence.size());
+      sequence.push_back(token);
+    }
+  };
+  for (const world::Drill& drill : group.drills) {
+    append("\n", false);
+    append(" " + drill.key, false);
+    for (const auto& [question, answer] : drill.facts) {
+      append(" " + question, false);
+      append(" " + answer, true);
+    }
+  }
+  const caprl::Index number = maker.add(sequence);
+  for (const std::size_t position : answers) maker.expect(Said::word, number, position - 1, sequence[position]);
+}
+
+/// Groups [first, first + count) of the corpus, each question with its options in a random order; or without questions,
+/// drills alone.
 inline JudgeLesson make_judge_lesson(const caprl::JudgeTokens& tokens, const world::JudgeCorpusSettings& corpus,
-                                     std::uint64_t seed, std::uint32_t first, caprl::Index count) {
+                                     std::uint64_t seed, std::uint32_t first, caprl::Index count,
+                                     bool with_questions = true) {
   LessonMaker maker;
   for (caprl::Index g = 0; g < count; ++g) {
     const auto number = first + static_cast<std::uint32_t>(g);
     const world::JudgeGroup group = world::draw_judge_group(seed, number, corpus);
     caprl::RandomStream random({.seed = seed, .purpose = caprl::Purpose::option_order, .item = number});
-    for (const world::JudgeSample& sample : group.samples) {
-      add_question(tokens, group.caption, sample, random, maker);
+    if (group.samples.empty()) continue;
+    for (std::size_t s = 0; with_questions && s < group.samples.size(); ++s) {
+      add_question(tokens, group.caption, group.samples[s], random, maker);
     }
-    if (!group.samples.empty()) add_sentences(tokens, group, maker);
+    add_sentences(tokens, group, maker);
+    if (!group.drills.empty()) add_drills(tokens, group, maker);
   }
   return maker.build();
 }
@@ -174,7 +201,11 @@ inline std::array<caprl::Var<float>, kinds_of_said> lesson_log_probabilities(con
   const auto angles = make_rotary_table(judge.rotary(), tree.depths(), tree.rows());
   std::array<Var<float>, kinds_of_said> read;
   Var<float> x = embed(judge.embedding, Var<float>(), lesson.sources);
-  for (std::size_t block = 0; block < judge.blocks.size(); ++block) {
+  Index deepest = 0;  // nothing is read after it
+  for (std::size_t kind = 0; kind < read.size(); ++kind) {
+    if (!lesson.pairs[kind].empty()) deepest = std::max(deepest, depths[kind]);
+  }
+  for (std::size_t block = 0; block < static_cast<std::size_t>(deepest); ++block) {
     x = judge.blocks[block].over_tree(x, &angles, tree, judge.blocks[block].attention_options(), false);
     for (std::size_t kind = 0; kind < read.size(); ++kind) {
       if (depths[kind] != static_cast<Index>(block) + 1 || lesson.pairs[kind].empty()) continue;

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "world/answer.hpp"
@@ -18,10 +20,17 @@ struct JudgeSample {
   std::optional<int> answer;  ///< index of the option that the caption supports, or nothing: abstain
 };
 
-/// A caption with questions about it.
+/// What a caption says of one thing: "circle", or "top left", has the colour "red", the size "small", ...
+struct Drill {
+  std::string key;
+  std::vector<std::pair<std::string, std::string>> facts;
+};
+
+/// A caption with questions about it, and with everything it says of its objects and events.
 struct JudgeGroup {
   std::string caption;
   std::vector<JudgeSample> samples;
+  std::vector<Drill> drills;
 };
 
 /// How the captions of a judge's training text are made, each a probability.
@@ -38,12 +47,11 @@ struct JudgeCorpusSettings {
   /// Of the questions on which the judge should abstain this share is kept, at random; the rest is asked of no one.
   double keep_abstentions = 0.7;
 
-  /// Captions in order, not disturbed, half of them short, and hardly a question that they leave open: what reading is
-  /// learnt from first. Which words belong together is found out where they stand close.
+  /// Captions in order, not disturbed, half of them with everything told: what reading is learnt from first.
   JudgeCorpusSettings plain() const {
     return {.clip = clip,
-            .dense = 0.2,
-            .terse = 0.4,
+            .dense = 0.5,
+            .terse = 0.1,
             .other_scene = 0,
             .replace_fact = replace_fact,
             .shuffle = 0,
@@ -55,6 +63,10 @@ struct JudgeCorpusSettings {
 };
 
 namespace detail {
+
+/// How a drill asks for an attribute: with the word that questions have for it.
+inline constexpr std::array<std::string_view, attribute_count> attribute_questions = {"shape", "colour", "size",
+                                                                                      "texture", "where"};
 
 /// Gives two to five attributes of random objects, or the background, other values. The caption lies then about the
 /// scene, and the judge has to follow it.
@@ -135,10 +147,53 @@ std::string judge_caption(RandomStream& random, const JudgeCorpusSettings& setti
   return join_sentences(sentences);
 }
 
+/// An object by its shape or its place, and its other attributes in random order. Nothing if neither is said.
+inline Drill drill_of(RandomStream& random, const ObjectMention& object) {
+  const auto word = [&](Attribute attribute) {
+    return std::string(words(attribute)[static_cast<std::size_t>(object[attribute])]);
+  };
+  const bool by_place = object[Attribute::place] >= 0 && random.below(2) == 0;
+  const Attribute key = by_place ? Attribute::place : Attribute::shape;
+  Drill drill;
+  if (object[key] < 0) return drill;
+  drill.key = word(key);
+  for (const Attribute attribute : attributes) {
+    if (attribute == key || object[attribute] < 0) continue;
+    drill.facts.emplace_back(attribute_questions[static_cast<std::size_t>(attribute)], word(attribute));
+  }
+  random.shuffle(drill.facts);
+  return drill;
+}
+
+/// An event by its name, and its time, direction or new colour.
+inline Drill drill_of(const EventMention& event) {
+  const auto shape = [](int index) { return words(Attribute::shape)[static_cast<std::size_t>(index)]; };
+  const bool hits = event.name.kind == EventKind::hit;
+  Drill drill{
+      event_name(event.name.kind, shape(event.name.subject), hits ? shape(event.name.other) : std::string_view()), {}};
+  if (event.second >= 0) drill.facts.emplace_back("time", stamp_text(event.second));
+  if (event.name.kind == EventKind::move) {
+    drill.facts.emplace_back("way", direction_words[static_cast<std::size_t>(event.value)]);
+  }
+  if (event.name.kind == EventKind::change) {
+    drill.facts.emplace_back("colour", colour_words[static_cast<std::size_t>(event.value)]);
+  }
+  return drill;
+}
+
+inline std::vector<Drill> drills_of(RandomStream& random, const ParsedCaption& caption) {
+  std::vector<Drill> drills;
+  for (const ObjectMention& object : caption.objects) drills.push_back(drill_of(random, object));
+  for (const EventMention& event : caption.events) drills.push_back(drill_of(event));
+  std::erase_if(drills, [](const Drill& drill) { return drill.facts.empty(); });
+  random.shuffle(drills);
+  return drills;
+}
+
 inline JudgeGroup label(RandomStream& random, const JudgeCorpusSettings& settings, std::string caption,
                         const std::vector<WorldQuestion>& questions) {
   const ParsedCaption parsed = parse_caption(caption);
-  JudgeGroup group{std::move(caption), {}};
+  JudgeGroup group{std::move(caption), {}, drills_of(random, parsed)};
   for (const WorldQuestion& question : questions) {
     const auto said = answer(parsed, question.ask, question.question.options);
     if (said || random.uniform() < settings.keep_abstentions) group.samples.push_back({question.question, said});

@@ -28,7 +28,7 @@ struct Figure {
 inline std::string duration_text(double seconds) {
   if (!(seconds >= 0) || seconds > 1e9) return "?";
   const auto whole = static_cast<Index>(std::llround(seconds));
-  const auto two_digits = [](Index number) { return (number < 10 ? "0" : "") + std::to_string(number); };
+  const auto two_digits = [](Index number) { return std::to_string(number / 10) + std::to_string(number % 10); };
   if (whole < 60) return std::to_string(whole) + " s";
   if (whole < 3600) return std::to_string(whole / 60) + " min " + two_digits(whole % 60) + " s";
   return std::to_string(whole / 3600) + " h " + two_digits(whole % 3600 / 60) + " min";
