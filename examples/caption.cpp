@@ -1,7 +1,7 @@
 /// Captions images and videos with a trained folder: files, folders of files, or a JSON Lines data file.
 ///
-///     caption --model build/quickstart/model picture.png folder/ clip.mp4
-///     caption --model build/quickstart/model --data test.jsonl --out captions.jsonl
+///     caption --model build/quickstart/image/model picture.png folder/ clip.mp4
+///     caption --model build/quickstart/image/model --data test.jsonl --out captions.jsonl
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>

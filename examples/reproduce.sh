@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# Makes every figure of docs/results.md, from the weights in examples/weights (which examples/train_weights.sh makes):
-# reinforcement with three seeds and a second base, controls, leaks, measured on 2,000 images with two judges and a
-# grammar. Stages that are done are skipped, and one that was stopped goes on, when started again.
+# Makes every figure of docs/results.md, from the start weights of examples/train_weights.sh: reinforcement with three
+# seeds and a second base, controls, leaks, measured on 2,000 images with two judges and a grammar. Stages that are done
+# are skipped, and one that was stopped goes on, when started again.
 # usage: reproduce.sh [--few] [OUT]    (--few: a few steps and items, to see that it runs)
 set -euo pipefail
 cd "$(dirname "$0")/.."
-train_images=6000 validation_images=500 test_images=2000 steps=100 batch=32 best_of=64 best_items=250 few=
+train_images=6000 validation_images=500 test_images=2000 steps=100 batch=32 best_of=64 best_items=250 few=()
 if [ "${1:-}" = --few ]; then
-  train_images=64 validation_images=16 test_images=24 steps=3 batch=8 best_of=4 best_items=4 few=-few
+  train_images=64 validation_images=16 test_images=24 steps=3 batch=8 best_of=4 best_items=4 few=(--few)
   shift
 fi
-out=${1:-build/reproduce$few}
+out=${1:-build/reproduce${few[*]}}
 programs=build/release/examples
-weights=examples/weights
+weights=$out/weights
 bash cmake/install_packages.sh
 mkdir -p "$out"
 cmake --preset release >"$out/configure.log"
@@ -23,10 +23,7 @@ cmake --build --preset release --target \
 summary=$out/summary.json
 world=$out/world
 test=$world/images_test.jsonl
-judge=$weights/judge1 second_judge=$weights/judge2
-for folder in captioner1 captioner2 judge1 judge2; do
-  [ -d "$weights/$folder" ] || { echo "$weights/$folder is missing: examples/train_weights.sh makes it" >&2; exit 1; }
-done
+judge=$weights/judge1/model second_judge=$weights/judge2/model
 stage() {  # NAME COMMAND...: runs the command once
   local name=$1
   shift
@@ -72,6 +69,7 @@ caption_and_measure() {  # FOLDER MODEL WHICH [FOLDER OF BASE]
   measure "greedy.$which" --captions "$folder/greedy.jsonl" ${base:+--before "$base/greedy.jsonl"}
 }
 
+stage weights bash examples/train_weights.sh "${few[@]}" "$weights"
 stage world make_world
 stage judge_images "$programs/check_judge" --judge "$judge" --data "$test" --name image --out "$summary"
 stage second_judge_images \
@@ -79,22 +77,22 @@ stage second_judge_images \
 stage truth measure truth --truth
 stage blind measure blind --blind
 
-stage measure_base1 caption_and_measure base1 "$weights/captioner1" base
-stage measure_base2 caption_and_measure base2 "$weights/captioner2" base2
+stage measure_base1 caption_and_measure base1 "$weights/captioner1/model" base
+stage measure_base2 caption_and_measure base2 "$weights/captioner2/model" base2
 for seed in 1 2 3; do
-  stage "image_seed$seed" reinforce_images "image_seed$seed" "$weights/captioner1" --seed "$seed"
+  stage "image_seed$seed" reinforce_images "image_seed$seed" "$weights/captioner1/model" --seed "$seed"
   stage "measure_image_seed$seed" \
     caption_and_measure "seed$seed" "$out/image_seed$seed/model" "trained.seed$seed" base1
 done
-stage image_base2 reinforce_images image_base2 "$weights/captioner2" --seed 1
+stage image_base2 reinforce_images image_base2 "$weights/captioner2/model" --seed 1
 stage measure_image_base2 caption_and_measure base2_trained "$out/image_base2/model" trained.base2 base2
 
 for control in permuted other_item length; do
-  stage "control_$control" reinforce_images "control_$control" "$weights/captioner1" --reward "$control"
+  stage "control_$control" reinforce_images "control_$control" "$weights/captioner1/model" --reward "$control"
   stage "measure_control_$control" \
     caption_and_measure "control_$control" "$out/control_$control/model" "control.$control" base1
 done
-stage no_penalty reinforce_images no_penalty "$weights/captioner1" --penalty 0
+stage no_penalty reinforce_images no_penalty "$weights/captioner1/model" --penalty 0
 stage measure_no_penalty caption_and_measure no_penalty "$out/no_penalty/model" trained.no_penalty base1
 
 look_for_leaks() {
@@ -110,7 +108,7 @@ stage leaks look_for_leaks
 
 best_of_base() {
   head -n "$best_items" "$test" >"$world/best_of.jsonl"
-  "$programs/caption" --model "$weights/captioner1" --data "$world/best_of.jsonl" --maximum-tokens 96 --batch 16 \
+  "$programs/caption" --model "$weights/captioner1/model" --data "$world/best_of.jsonl" --maximum-tokens 96 --batch 16 \
     --temperature 1 --seed 2 --samples "$best_of" --out "$out/captions/best_of.jsonl"
   "$programs/measure" --data "$world/best_of.jsonl" --judge "$judge" --captions "$out/captions/best_of.jsonl" --best \
     --name image --which best_of_64 --out "$summary"
@@ -119,10 +117,12 @@ stage best_of_64 best_of_base
 
 # As many updates of as many captions as the reinforcement, on the truth.
 taught_densely() {
-  "$programs/sft" --model "$weights/captioner1" --data "$world/images_train.jsonl" --caption-field caption_dense \
+  "$programs/sft" --model "$weights/captioner1/model" --data "$world/images_train.jsonl" --caption-field caption_dense \
     --steps "$steps" --batch $((batch * 8)) --learning-rate 3e-4 --out "$out/sft_dense"
 }
 stage sft_dense taught_densely
 stage measure_sft_dense caption_and_measure sft_dense "$out/sft_dense/model" sft_dense base1
 
-"$programs/results" --summary "$summary" --out docs/results.md
+results=docs/results.md
+[ ${#few[@]} -eq 0 ] || results=$out/results.md
+"$programs/results" --summary "$summary" --out "$results"

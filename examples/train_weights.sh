@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Makes the start weights of examples/weights from nothing: a world, a tokenizer, two captioners that describe too
+# Makes the start weights from nothing: a world, a tokenizer, two captioners that describe too
 # little, and two judges. About three hours on one core. Stages that are done are skipped, and one that was stopped
 # goes on, when started again. One thread: the same bytes for the same machine.
-# usage: train_weights.sh [--few] [OUT]    (--few: one captioner, one judge, a few steps, to see that it runs)
+# usage: train_weights.sh [--few] [OUT]    (--few: a few steps, to see that it runs)
 set -euo pipefail
 cd "$(dirname "$0")/.."
-images=20000 held_out=1000 clips=4000 held_out_clips=400 dense_steps=1400 base_steps=600 captioners=(1 2) few=
+images=20000 held_out=1000 clips=4000 held_out_clips=400 dense_steps=1400 base_steps=600
 judge=(--steps 4000 --drill-steps 700)
 if [ "${1:-}" = --few ]; then
-  images=128 held_out=32 clips=32 held_out_clips=32 dense_steps=3 base_steps=3 captioners=(1) few=yes
+  images=128 held_out=32 clips=32 held_out_clips=32 dense_steps=3 base_steps=3
   judge=(--steps 4 --drill-steps 2)
   shift
 fi
@@ -30,7 +30,7 @@ world=$out/world
 
 sft() { "$programs/sft" --data "$world/images_train.jsonl" --validation "$world/images_validation.jsonl" --threads 1 "$@"; }
 # First everything that is there, so that the captioner learns to see; then mostly terse captions, which it is left with.
-for i in "${captioners[@]}"; do
+for i in 1 2; do
   seed=$((10 * i - 9))  # 1, 11
   [ -d "$out/dense$i/model" ] ||
     sft --new --tokenizer "$out/tokenizer.json" --caption-field caption_dense --steps "$dense_steps" --seed "$seed" \
@@ -45,4 +45,4 @@ train_judge() {
     --threads 1 "$@"
 }
 [ -d "$out/judge1/model" ] || train_judge --seed 1 --out "$out/judge1"
-[ -n "$few" ] || [ -d "$out/judge2/model" ] || train_judge --seed 2 --width 96 --out "$out/judge2"
+[ -d "$out/judge2/model" ] || train_judge --seed 2 --width 96 --out "$out/judge2"

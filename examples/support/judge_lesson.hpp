@@ -115,7 +115,10 @@ inline void add_question(const caprl::JudgeTokens& tokens, const std::string& ca
     }
   };
   expect_words(1, " " + sample.question.text);
-  maker.expect(Said::word, number, asked_from + ends.at(1), tokens.tokenizer().encode(" " + answer).front());
+  const auto asked = world::parse_question(sample.question.text);
+  if (!asked || asked->kind != world::QuestionKind::order) {  // what happens first is asked of the options
+    maker.expect(Said::word, number, asked_from + ends.at(1), tokens.tokenizer().encode(" " + answer).front());
+  }
   for (std::ptrdiff_t option = 0; option <= std::ssize(order); ++option) {
     if (option < std::ssize(order)) {
       expect_words(static_cast<std::size_t>(option) + 2,

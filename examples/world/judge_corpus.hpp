@@ -147,44 +147,55 @@ std::string judge_caption(RandomStream& random, const JudgeCorpusSettings& setti
   return join_sentences(sentences);
 }
 
-/// An object by its shape or its place, and its other attributes in random order. Nothing if neither is said.
-inline Drill drill_of(RandomStream& random, const ObjectMention& object) {
-  const auto word = [&](Attribute attribute) {
-    return std::string(words(attribute)[static_cast<std::size_t>(object[attribute])]);
-  };
+/// An object by its place or its shape, its other attributes in random order, and where it is seen from another one.
+/// Only what the caption settles: shapes may come twice.
+inline Drill drill_of(RandomStream& random, const ParsedCaption& caption, const ObjectMention& object) {
   const bool by_place = object[Attribute::place] >= 0 && random.below(2) == 0;
   const Attribute key = by_place ? Attribute::place : Attribute::shape;
-  Drill drill;
-  if (object[key] < 0) return drill;
-  drill.key = word(key);
+  if (object[key] < 0) return {};
+  Drill drill{std::string(words(key)[static_cast<std::size_t>(object[key])]), {}};
   for (const Attribute attribute : attributes) {
-    if (attribute == key || object[attribute] < 0) continue;
-    drill.facts.emplace_back(attribute_questions[static_cast<std::size_t>(attribute)], word(attribute));
+    const auto value = attribute == key ? std::nullopt : said(caption, key, object[key], attribute);
+    if (!value) continue;
+    drill.facts.emplace_back(attribute_questions[static_cast<std::size_t>(attribute)],
+                             words(attribute)[static_cast<std::size_t>(*value)]);
+  }
+  const ObjectMention& other = caption.objects[static_cast<std::size_t>(draw_below(random, caption.objects.size()))];
+  const Ask ask{.kind = QuestionKind::relation,
+                .shape = by_place ? -1 : object[key],
+                .place = by_place ? object[key] : -1,
+                .other = other[Attribute::shape]};
+  if (const auto relation = ask.other >= 0 && ask.other != ask.shape ? said_relation(caption, ask) : std::nullopt) {
+    drill.facts.emplace_back("where seen from the " + std::string(shape_words[static_cast<std::size_t>(ask.other)]),
+                             *relation);
   }
   random.shuffle(drill.facts);
   return drill;
 }
 
-/// An event by its name, and its time, direction or new colour.
-inline Drill drill_of(const EventMention& event) {
-  const auto shape = [](int index) { return words(Attribute::shape)[static_cast<std::size_t>(index)]; };
-  const bool hits = event.name.kind == EventKind::hit;
-  Drill drill{
-      event_name(event.name.kind, shape(event.name.subject), hits ? shape(event.name.other) : std::string_view()), {}};
-  if (event.second >= 0) drill.facts.emplace_back("time", stamp_text(event.second));
-  if (event.name.kind == EventKind::move) {
-    drill.facts.emplace_back("way", direction_words[static_cast<std::size_t>(event.value)]);
+/// An event by its name: its time, its direction or new colour, and whether it comes before another one.
+inline Drill drill_of(RandomStream& random, const ParsedCaption& caption, const EventMention& event) {
+  Drill drill{event_name(event.name), {}};
+  if (const auto second = said_time(caption, event.name)) drill.facts.emplace_back("time", stamp_text(*second));
+  const auto detail = said_detail(caption, event.name.kind, event.name.subject);
+  if (detail && event.name.kind == EventKind::move) {
+    drill.facts.emplace_back("way", direction_words[static_cast<std::size_t>(*detail)]);
   }
-  if (event.name.kind == EventKind::change) {
-    drill.facts.emplace_back("colour", colour_words[static_cast<std::size_t>(event.value)]);
+  if (detail && event.name.kind == EventKind::change) {
+    drill.facts.emplace_back("colour", colour_words[static_cast<std::size_t>(*detail)]);
+  }
+  const EventName& other = caption.events[static_cast<std::size_t>(draw_below(random, caption.events.size()))].name;
+  if (const auto order = said_before_after(caption, {.event = event.name, .second = other})) {
+    drill.facts.emplace_back("before or after " + event_name(other), *order);
   }
   return drill;
 }
 
+/// Everything that a caption settles.
 inline std::vector<Drill> drills_of(RandomStream& random, const ParsedCaption& caption) {
   std::vector<Drill> drills;
-  for (const ObjectMention& object : caption.objects) drills.push_back(drill_of(random, object));
-  for (const EventMention& event : caption.events) drills.push_back(drill_of(event));
+  for (const ObjectMention& object : caption.objects) drills.push_back(drill_of(random, caption, object));
+  for (const EventMention& event : caption.events) drills.push_back(drill_of(random, caption, event));
   std::erase_if(drills, [](const Drill& drill) { return drill.facts.empty(); });
   random.shuffle(drills);
   return drills;
