@@ -193,6 +193,7 @@
 #include "caprl/objective/token_loss.hpp"
 #include "caprl/evaluate/bootstrap.hpp"
 #include "caprl/evaluate/caption_accuracy.hpp"
+#include "caprl/evaluate/caption_prompts.hpp"
 #include "caprl/evaluate/policy_kl.hpp"
 #include "caprl/evaluate/question_record.hpp"
 #include "caprl/train/metrics.hpp"
