@@ -57,7 +57,7 @@ run sft --new --tokenizer tokenizer.json --data world/images_train.jsonl world/v
 has taught/model/model.safetensors
 lines taught/run/metrics.jsonl 4
 has taught/run/metrics.jsonl validation_loss
-run train_judge --tokenizer tokenizer.json --steps 3 --groups 2 --width 32 --heads 2 --layers 1 --out judge
+run train_judge --tokenizer tokenizer.json --steps 3 --drill-steps 1 --groups 2 --width 32 --heads 2 --layers 4 --out judge
 has judge/model/model.safetensors
 lines judge/run/metrics.jsonl 3
 captioner=(--model taught/model --judge judge/model)
@@ -122,6 +122,28 @@ has log world/images/test/000000 .mp4
 run caption --model whole/model --maximum-tokens 24 --data world/images_test.jsonl --out captions.jsonl
 lines captions.jsonl 4
 
+# Captions measured, leaks looked for, a judge checked, several runs in one report, figures in tables.
+run caption --model whole/model --maximum-tokens 24 --data world/images_test.jsonl --samples 2 --temperature 1 \
+  --other-media --out other.jsonl
+run caption --model whole/model --maximum-tokens 24 --data world/images_validation.jsonl --out validation.jsonl
+measured=(--data world/images_test.jsonl --judge judge/model --name image --out figures.json)
+run measure "${measured[@]}" --captions captions.jsonl --before other.jsonl --which trained
+run measure "${measured[@]}" --captions other.jsonl --best --which best
+run measure "${measured[@]}" --truth --which truth
+run measure "${measured[@]}" --blind --which blind
+run measure --data world/videos_test.jsonl --judge judge/model --truth --name video --which truth --out figures.json
+run leaks --data world/images_test.jsonl --train world/images_train.jsonl --validation world/images_validation.jsonl \
+  --judge judge/model --captions captions.jsonl --validation-captions validation.jsonl --other-captions other.jsonl \
+  --out figures.json
+run check_judge --judge judge/model --data world/videos_test.jsonl --name video --out figures.json
+has figures.json image.accuracy.gain.trained.low image.accuracy.grammar.best image.recall.truth image.accuracy.blind \
+  video.accuracy.temporal.truth leak.image.constant.high judge.video.removed_abstained
+run results --summary figures.json --out results.md
+has results.md '| truth |' 'not measured'
+run report whole videos --out both --figure seconds.build=2
+has both/report.html '<svg' 'data:image/png;base64,'
+has both/summary.json image.accuracy.trained video.accuracy.trained '"seconds.build": 2'
+
 # --help, unknown options and impossible settings.
 loop="--data world/images_train.jsonl ${captioner[*]} --out refused"
 reinforce="$loop --validation world/images_validation.jsonl --test world/images_test.jsonl"
@@ -131,6 +153,10 @@ declare -A valid=(
   [sft]="--new --tokenizer tokenizer.json --data world/images_train.jsonl --out refused"
   [train_judge]="--tokenizer tokenizer.json --out refused"
   [caption]="--model whole/model --data world/images_test.jsonl --out refused"
+  [measure]="--data world/images_test.jsonl --judge judge/model --truth --out refused.json"
+  [check_judge]="--data world/images_test.jsonl --judge judge/model --out refused.json"
+  [report]="whole --out refused"
+  [results]="--summary figures.json --out refused.md"
   [caption_images]=$reinforce [caption_videos]=$reinforce [custom_components]=$loop [custom_loop]=$loop)
 impossible() {  # NAME OPTION VALUE
   refuses "$1" "${2#--}" ${valid[$1]} "$2=$3"
@@ -147,6 +173,8 @@ impossible sft --steps 0
 refuses sft -model --data world/images_train.jsonl --out refused
 impossible train_judge --layers 0
 impossible caption --batch 0
+impossible check_judge --items 0
+impossible report --figure seconds
 impossible caption_images --samples 1
 impossible caption_videos --steps 0
 impossible custom_components --steps 0
