@@ -19,6 +19,8 @@ int main(int argc, char** argv) {
   return examples::run_program(argc, argv, app, [&] {
     std::vector<examples::Stage> stages;
     for (const auto& folder : folders) stages.push_back(examples::load_stage(folder));
-    examples::write_training_report(stages, out, examples::parse_figures(extra));
+    const examples::Summary figures = examples::parse_figures(extra);
+    std::filesystem::create_directories(out);
+    examples::write_training_report(stages, out, figures);
   });
 }

@@ -128,6 +128,19 @@ TEST_CASE("a run that is stopped and goes on ends with the same bytes as one tha
   }
 }
 
+TEST_CASE("a run that died between saving a best checkpoint and keeping it keeps it when it goes on") {
+  const testing::TemporaryFolder folder;
+  const auto policy = small_policy();
+  const RunSettings settings = small_settings(folder.path() / "run", 1).run;
+  std::filesystem::create_directories(settings.folder);
+  TrainingRun<float>(settings, policy.blocks()).finish_step(MetricsRow(0), MetricsRow(0), 0.5);
+  const auto best = settings.folder / "checkpoints/best-000001";
+  REQUIRE(std::filesystem::remove_all(best) > 0);
+  TrainingRun<float> again(settings, policy.blocks());
+  CHECK(std::filesystem::exists(best / "weights.safetensors"));
+  CHECK(again.best_score() == 0.5);
+}
+
 TEST_CASE("a run does not go on with other settings") {
   const testing::TemporaryFolder folder;
   PerCaption judge{"e", share_of_e};

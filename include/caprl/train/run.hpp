@@ -65,7 +65,10 @@ class TrainingRun {
     log_->record_timings(timings);
     ++step_;
     const bool is_best = score && (!best_score_ || *score > *best_score_);
-    if (is_best) best_score_ = score;
+    if (is_best) {
+      best_score_ = score;
+      best_step_ = step_;
+    }
     if (score || step_ % settings_.checkpoint_every == 0 || !going()) save();
     if (is_best) checkpoints_.keep_as_best(step_);
   }
@@ -111,7 +114,10 @@ class TrainingRun {
           [&](const std::string& name, const auto& tensor) { averages.push_back(named_tensor(name, tensor)); });
       writer.tensors("optimizer", std::move(averages));
       Json state = {{"optimizer_steps", optimizer_.steps()}};
-      if (best_score_) state["best_score"] = *best_score_;
+      if (best_score_) {
+        state["best_score"] = *best_score_;
+        state["best_step"] = best_step_;
+      }
       writer.commit(state, settings_.recorded);
     });
   }
@@ -123,8 +129,11 @@ class TrainingRun {
     for_each_average([&](const std::string& name, const auto& tensor) { read_into(averages, name, tensor); });
     const JsonFields state = checkpoint.state_fields();
     optimizer_.set_steps(state.get<Index>("optimizer_steps"));
-    if (state.has("best_score")) best_score_ = state.get<double>("best_score");
     step_ = checkpoint.step();
+    if (!state.has("best_score")) return;
+    best_score_ = state.get<double>("best_score");
+    best_step_ = state.get<Index>("best_step");
+    if (best_step_ == step_) checkpoints_.keep_as_best(step_);  // the run may have died after saving, before keeping it
   }
 
   void load_weights_of(const Checkpoint& checkpoint) const {
@@ -144,6 +153,7 @@ class TrainingRun {
   CheckpointFolder checkpoints_;
   std::optional<MetricsLog> log_;
   std::optional<double> best_score_;
+  Index best_step_ = 0;
   Index step_ = 0;
 };
 
