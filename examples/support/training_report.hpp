@@ -81,12 +81,22 @@ inline std::vector<caprl::ReportChart> charts(const Stage& stage) {
   return charts;
 }
 
+/// Appends the seconds of a stage's steps: one stage's steps follow the other's.
+inline void add_phases(const Stage& stage, std::vector<caprl::ReportPhase>& phases) {
+  const std::vector<std::string> fields = {"seconds.rollout", "seconds.judge", "seconds.update"};
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    const auto series = caprl::read_series(stage.folder / "run" / "timings.jsonl", fields[i], fields[i]);
+    phases[i].seconds.insert(phases[i].seconds.end(), series.values.begin(), series.values.end());
+  }
+}
+
 /// Prints the results of a run's stages and writes summary.json and report.html into `folder`.
 inline void write_training_report(std::span<const Stage> stages, const std::filesystem::path& folder,
                                   const Summary& extra = {}) {
   caprl::Report page;
   page.title = "Captions, reinforced";
   page.about = "A captioner was rewarded when a judge that cannot see answered questions from its captions alone.";
+  page.phases = {{"sampling", {}}, {"judging", {}}, {"update", {}}};
   Summary summary = extra;
   for (const Stage& stage : stages) {
     const std::string of = " of " + stage.name + " captions";
@@ -99,12 +109,7 @@ inline void write_training_report(std::span<const Stage> stages, const std::file
     page.headlines.push_back(headline(stage, "Length" + of, "caption_tokens", false, "tokens"));
     page.galleries.push_back({.title = "Held-out " + stage.name + "s", .about = "", .items = stage.gallery});
     for (caprl::ReportChart& shown : charts(stage)) page.charts.push_back(std::move(shown));
-    for (const auto& [title, field] : {std::pair<std::string, std::string>{"sampling", "seconds.rollout"},
-                                       {"judging", "seconds.judge"},
-                                       {"update", "seconds.update"}}) {
-      const auto series = caprl::read_series(stage.folder / "run" / "timings.jsonl", field, title);
-      page.phases.push_back({stage.name + "s: " + title, series.values});
-    }
+    add_phases(stage, page.phases);
     page.tables.push_back(results_table(stage));
     summary.add(stage.summary);
     print_results(stage);
