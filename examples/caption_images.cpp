@@ -10,7 +10,7 @@ int main(int argc, char** argv) {
   CLI::App app("Reinforces an image captioner with questions that a judge answers from its captions alone.");
   examples::add_reinforce_options(app, options);
   return examples::run_program(argc, argv, app, [&] {
-    const auto accuracy_alone = [](caprl::ExactJudge<float> judge) { return judge; };
+    const auto accuracy_alone = [](auto judge) { return judge; };
     const auto stage = examples::reinforce(options, "image", caprl::LoadImages{}, accuracy_alone, [](auto&) {});
     if (stage && !options.no_report) examples::write_training_report({&*stage, 1}, options.out);
   });

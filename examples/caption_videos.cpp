@@ -1,6 +1,7 @@
-/// Reinforces a video captioner: accuracy of a judge that reads the caption, and legal, ordered time stamps.
+/// Reinforces a video captioner: accuracy of a judge that reads the caption, and legal, ordered time stamps. Images
+/// among the data keep what it knows of them.
 ///
-///     caption_videos --data train.jsonl --validation validation.jsonl --test test.jsonl
+///     caption_videos --data videos.jsonl images.jsonl --validation validation.jsonl --test test.jsonl
 ///                    --model base --judge judge --out build/run
 #include "caprl/data/load_media.hpp"
 #include "caprl/frames/fixed_rate.hpp"
@@ -20,11 +21,12 @@ int main(int argc, char** argv) {
   app.add_option("--stamp-weight", stamp_weight, "Weight of the time stamps' form in the reward")
       ->capture_default_str();
   return examples::run_program(argc, argv, app, [&] {
-    const auto with_stamps = [&](ExactJudge<float> judge) {
+    const auto with_stamps = [&](auto judge) {
       return WeightedSum{Weighted{std::move(judge), 1.0}, Weighted{StampTerm{}, stamp_weight}};
     };
     const auto read_durations = [](std::vector<CaptionItem>& items) {
       for (CaptionItem& item : items) {
+        if (item.media.front().kind != MediaKind::video) continue;
         item.duration_seconds = VideoReader(item.media.front().path.string()).timeline().duration_seconds;
       }
     };

@@ -90,7 +90,7 @@ void run(const Options& options) {
                   bootstrap_difference(after.accuracies(), before.accuracies()));
     } else {
       add_gains(summary, options.name, which, before, after);
-      add_grammar_gain(summary, options.name, which, items, before, after);
+      add_world_gains(summary, options.name, which, items, before, after);
     }
   }
   if (!options.out.empty()) summary.save(options.out);

@@ -1,14 +1,21 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds the examples, makes a small world of pictures with questions, and reinforces a
-# captioner on them. Ends with captions before and after, a table, and build/quickstart/report.html.
-# A run that was stopped goes on where it was when started again. With --few: a few steps, to see that it runs.
+# Installs what is missing, builds the examples, makes a small world of pictures and clips with questions, and reinforces
+# a captioner on pictures and then on clips. Ends with captions before and after, a table, and
+# build/quickstart/report.html. A run that was stopped goes on where it was when started again.
+# usage: quickstart.sh [--few]    (--few: a few steps, to see that it runs)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 programs=build/release/examples
-few=() out=build/quickstart images=3000 held_out=128 test_images=400 steps=60 batch=32
+out=build/quickstart
+images=(--train-images 3000 --validation-images 128 --test-images 400) image_steps=50 image_batch=32
+clips=(--train-clips 600 --validation-clips 64 --test-clips 150) clip_steps=30 clip_batch=16
 case "${1:-}" in
   "") ;;
-  --few) few=(--few) out=build/quickstart-few images=64 held_out=16 test_images=24 steps=3 batch=8 ;;
+  --few)
+    out=build/quickstart-few
+    images=(--train-images 64 --validation-images 16 --test-images 24) image_steps=3 image_batch=8
+    clips=(--train-clips 16 --validation-clips 8 --test-clips 8) clip_steps=2 clip_batch=4
+    ;;
   *) echo "usage: examples/quickstart.sh [--few]" >&2; exit 2 ;;
 esac
 mkdir -p "$out"
@@ -17,22 +24,22 @@ started=$SECONDS
 echo "[1/4] packages and programs"
 bash cmake/install_packages.sh
 cmake --preset release >"$out/configure.log"
-cmake --build --preset release --target world_make caption_images caption report >"$out/build.log" ||
+cmake --build --preset release --target world_make caption_images caption_videos report >"$out/build.log" ||
   { tail -30 "$out/build.log"; exit 1; }
 build_seconds=$((SECONDS - started))
-echo "[2/4] start weights (made on the first run)"
-bash examples/train_weights.sh "${few[@]}" "$out/weights"
-captioner=$out/weights/captioner1/model judge=$out/weights/judge1/model
 
-echo "[3/4] a world of pictures and questions"
+echo "[2/4] a world of pictures, clips and questions"
 world=$out/world
-[ -f "$world/images_test.jsonl" ] ||
-  "$programs/world/world_make" --out "$world" --train-images "$images" --validation-images "$held_out" \
-    --test-images "$test_images" --seed 3
+[ -f "$world/videos_test.jsonl" ] || "$programs/world/world_make" --out "$world" "${images[@]}" "${clips[@]}" --seed 3
 
-echo "[4/4] reinforcing the captioner on images"
+weights=examples/weights
+echo "[3/4] reinforcing the captioner on pictures"
 "$programs/caption_images" --data "$world/images_train.jsonl" --validation "$world/images_validation.jsonl" \
-  --test "$world/images_test.jsonl" --model "$captioner" --judge "$judge" --steps "$steps" --batch "$batch" \
-  --validation-items "$held_out" --test-items "$test_images" --no-report --out "$out/image"
-"$programs/report" "$out/image" --out "$out" --figure "seconds.build=$build_seconds" \
+  --test "$world/images_test.jsonl" --model "$weights/captioner1" --judge "$weights/judge1" --steps "$image_steps" \
+  --batch "$image_batch" --no-report --out "$out/image"
+echo "[4/4] reinforcing it on clips"
+"$programs/caption_videos" --data "$world/videos_train.jsonl" --validation "$world/videos_validation.jsonl" \
+  --test "$world/videos_test.jsonl" --model "$out/image/model" --judge "$weights/judge1" --steps "$clip_steps" \
+  --batch "$clip_batch" --gallery-items 1 --no-report --out "$out/video"
+"$programs/report" "$out/image" "$out/video" --out "$out" --figure "seconds.build=$build_seconds" \
   --figure "seconds.total=$((SECONDS - started))"

@@ -1,29 +1,33 @@
 #!/usr/bin/env bash
-# Makes every figure of docs/results.md, from the start weights of examples/train_weights.sh: reinforcement with three
-# seeds and a second base, controls, leaks, measured on 2,000 images with two judges and a grammar. Stages that are done
-# are skipped, and one that was stopped goes on, when started again.
+# Makes every figure of docs/results.md, from the start weights of examples/weights: reinforcement with three seeds and a
+# second base, on images and then on videos, controls, leaks, measured on 2,000 images and 1,000 clips with two judges and
+# a grammar. Stages that are done are skipped, and one that was stopped goes on, when started again.
 # usage: reproduce.sh [--few] [OUT]    (--few: a few steps and items, to see that it runs)
 set -euo pipefail
 cd "$(dirname "$0")/.."
-train_images=6000 validation_images=500 test_images=2000 steps=100 batch=32 best_of=64 best_items=250 few=()
+images=(--train-images 6000 --validation-images 500 --test-images 2000) steps=100 batch=32
+clips=(--train-clips 2000 --validation-clips 200 --test-clips 1400) clip_steps=60 clip_batch=16 test_clips=1000
+best_of=64 best_items=250 few=()
 if [ "${1:-}" = --few ]; then
-  train_images=64 validation_images=16 test_images=24 steps=3 batch=8 best_of=4 best_items=4 few=(--few)
+  images=(--train-images 64 --validation-images 16 --test-images 24) steps=3 batch=8
+  clips=(--train-clips 16 --validation-clips 8 --test-clips 12) clip_steps=2 clip_batch=4 test_clips=6
+  best_of=4 best_items=4 few=(--few)
   shift
 fi
 out=${1:-build/reproduce${few[*]}}
 programs=build/release/examples
-weights=$out/weights
+weights=examples/weights
 bash cmake/install_packages.sh
 mkdir -p "$out"
 cmake --preset release >"$out/configure.log"
 cmake --build --preset release --target \
-  world_make caption_images caption measure leaks check_judge sft results >"$out/build.log" ||
+  world_make caption_images caption_videos caption measure leaks check_judge compare_judges sft results >"$out/build.log" ||
   { tail -30 "$out/build.log"; exit 1; }
 
 summary=$out/summary.json
 world=$out/world
-test=$world/images_test.jsonl
-judge=$weights/judge1/model second_judge=$weights/judge2/model
+judge=$weights/judge1 second_judge=$weights/judge2
+declare -A test=([image]=$world/images_test.jsonl [video]=$world/videos_test_8s.jsonl)
 stage() {  # NAME COMMAND...: runs the command once
   local name=$1
   shift
@@ -36,80 +40,111 @@ stage() {  # NAME COMMAND...: runs the command once
 }
 
 make_world() {
-  "$programs/world/world_make" --out "$world" --train-images "$train_images" \
-    --validation-images "$validation_images" --test-images "$test_images" --seed 5
+  "$programs/world/world_make" --out "$world" "${images[@]}" "${clips[@]}" --seed 5
+  # Of the test clips those of 8 seconds and more.
+  grep -E '"seconds":([89]|1[0-9])' "$world/videos_test.jsonl" | head -n "$test_clips" >"${test[video]}"
+  head -n "$best_items" "${test[image]}" >"$world/best_of.jsonl"
 }
+
 reinforce_images() {  # NAME BASE OPTIONS...
   local name=$1 base=$2
   shift 2
   "$programs/caption_images" --data "$world/images_train.jsonl" --validation "$world/images_validation.jsonl" \
-    --test "$test" --test-items 16 --model "$base" --judge "$judge" --steps "$steps" --batch "$batch" --no-report \
-    --out "$out/$name" "$@"
+    --test "${test[image]}" --test-items 16 --model "$base" --judge "$judge" --steps "$steps" --batch "$batch" \
+    --no-report --out "$out/$name" "$@"
 }
-captions() {  # OUT MODEL OPTIONS...: captions of the test images
-  local file=$1 model=$2
+reinforce_videos() {  # NAME BASE OPTIONS...
+  local name=$1 base=$2
   shift 2
-  "$programs/caption" --model "$model" --data "$test" --maximum-tokens 96 --batch 64 --out "$file" "$@"
-}
-measure() {  # WHICH OPTIONS...: by both judges
-  local which=$1
-  shift
-  "$programs/measure" --data "$test" --judge "$judge" --name image --which "$which" --out "$summary" "$@"
-  "$programs/measure" --data "$test" --judge "$second_judge" --second-judge --name image --which "$which" \
-    --out "$summary" "$@"
+  "$programs/caption_videos" --data "$world/videos_train.jsonl" --validation "$world/videos_validation.jsonl" \
+    --test "${test[video]}" --test-items 16 --model "$base" --judge "$judge" --steps "$clip_steps" \
+    --batch "$clip_batch" --no-report --out "$out/$name" "$@"
 }
 
-# A captioner's sampled and greedy captions of the test images, measured; the gain is over another captioner's.
-caption_and_measure() {  # FOLDER MODEL WHICH [FOLDER OF BASE]
-  local folder=$out/captions/$1 model=$2 which=$3 base=${4:+$out/captions/$4}
+captions() {  # DATA OUT MODEL OPTIONS...: a line that is there is not captioned again
+  local data=$1 file=$2 model=$3
+  shift 3
+  "$programs/caption" --data "$data" --model "$model" --maximum-tokens 96 --batch 64 --out "$file" "$@"
+}
+measure() {  # image|video WHICH OPTIONS...: by both judges
+  local medium=$1 which=$2
+  shift 2
+  "$programs/measure" --data "${test[$medium]}" --judge "$judge" --name "$medium" --which "$which" --out "$summary" "$@"
+  "$programs/measure" --data "${test[$medium]}" --judge "$second_judge" --second-judge --name "$medium" \
+    --which "$which" --out "$summary" "$@"
+}
+# A captioner's sampled and greedy captions of the test items, measured; the gain is over another captioner's.
+caption_and_measure() {  # image|video FOLDER MODEL WHICH [FOLDER OF BASE]
+  local medium=$1 folder=$out/captions/$1/$2 model=$3 which=$4 base=${5:+$out/captions/$1/$5}
   mkdir -p "$folder"
-  captions "$folder/sampled.jsonl" "$model" --temperature 1 --seed 2
-  captions "$folder/greedy.jsonl" "$model"
-  measure "$which" --captions "$folder/sampled.jsonl" ${base:+--before "$base/sampled.jsonl"}
-  measure "greedy.$which" --captions "$folder/greedy.jsonl" ${base:+--before "$base/greedy.jsonl"}
+  captions "${test[$medium]}" "$folder/sampled.jsonl" "$model" --temperature 1 --seed 2
+  captions "${test[$medium]}" "$folder/greedy.jsonl" "$model"
+  measure "$medium" "$which" --captions "$folder/sampled.jsonl" ${base:+--before "$base/sampled.jsonl"}
+  measure "$medium" "greedy.$which" --captions "$folder/greedy.jsonl" ${base:+--before "$base/greedy.jsonl"}
 }
 
-stage weights bash examples/train_weights.sh "${few[@]}" "$weights"
 stage world make_world
-stage judge_images "$programs/check_judge" --judge "$judge" --data "$test" --name image --out "$summary"
-stage second_judge_images \
-  "$programs/check_judge" --judge "$second_judge" --data "$test" --name image.second --out "$summary"
-stage truth measure truth --truth
-stage blind measure blind --blind
-
-stage measure_base1 caption_and_measure base1 "$weights/captioner1/model" base
-stage measure_base2 caption_and_measure base2 "$weights/captioner2/model" base2
-for seed in 1 2 3; do
-  stage "image_seed$seed" reinforce_images "image_seed$seed" "$weights/captioner1/model" --seed "$seed"
-  stage "measure_image_seed$seed" \
-    caption_and_measure "seed$seed" "$out/image_seed$seed/model" "trained.seed$seed" base1
+for medium in image video; do
+  stage "judge_$medium" \
+    "$programs/check_judge" --judge "$judge" --data "${test[$medium]}" --name "$medium" --out "$summary"
+  stage "second_judge_$medium" \
+    "$programs/check_judge" --judge "$second_judge" --data "${test[$medium]}" --name "$medium.second" --out "$summary"
+  stage "truth_$medium" measure "$medium" truth --truth
+  stage "blind_$medium" measure "$medium" blind --blind
+  stage "${medium}_measure_base1" caption_and_measure "$medium" base1 "$weights/captioner1" base
+  stage "${medium}_measure_base2" caption_and_measure "$medium" base2 "$weights/captioner2" base2
 done
-stage image_base2 reinforce_images image_base2 "$weights/captioner2/model" --seed 1
-stage measure_image_base2 caption_and_measure base2_trained "$out/image_base2/model" trained.base2 base2
 
-for control in permuted other_item length; do
-  stage "control_$control" reinforce_images "control_$control" "$weights/captioner1/model" --reward "$control"
-  stage "measure_control_$control" \
-    caption_and_measure "control_$control" "$out/control_$control/model" "control.$control" base1
-done
-stage no_penalty reinforce_images no_penalty "$weights/captioner1/model" --penalty 0
-stage measure_no_penalty caption_and_measure no_penalty "$out/no_penalty/model" trained.no_penalty base1
-
-look_for_leaks() {
-  captions "$out/captions/seed1/other.jsonl" "$out/image_seed1/model" --temperature 1 --seed 2 --other-media
-  "$programs/caption" --model "$out/image_seed1/model" --data "$world/images_validation.jsonl" --maximum-tokens 96 \
-    --batch 64 --temperature 1 --seed 2 --out "$out/captions/seed1/validation.jsonl"
-  "$programs/leaks" --data "$test" --train "$world/images_train.jsonl" --validation "$world/images_validation.jsonl" \
-    --judge "$judge" --captions "$out/captions/seed1/sampled.jsonl" \
-    --validation-captions "$out/captions/seed1/validation.jsonl" \
-    --other-captions "$out/captions/seed1/other.jsonl" --name image --out "$summary"
+# RUN BASE SEED: reinforcement on images, then on videos from there; the video stage's image captions are held against
+# those before it, its video captions against those of the image stage.
+train_and_measure() {
+  local run=$1 base=$2 seed=$3
+  stage "image_$run" reinforce_images "image_$run" "$weights/captioner$base" --seed "$seed"
+  stage "image_measure_$run" caption_and_measure image "$run" "$out/image_$run/model" "trained.$run" "base$base"
+  stage "video_$run" reinforce_videos "video_$run" "$out/image_$run/model" --seed "$seed"
+  stage "video_measure_start_$run" caption_and_measure video "start_$run" "$out/image_$run/model" "start.$run" "base$base"
+  stage "video_measure_$run" caption_and_measure video "$run" "$out/video_$run/model" "trained.$run" "start_$run"
+  stage "image_measure_kept_$run" caption_and_measure image "kept_$run" "$out/video_$run/model" "kept.$run" "$run"
 }
-stage leaks look_for_leaks
+for seed in 1 2 3; do
+  train_and_measure "seed$seed" 1 "$seed"
+done
+train_and_measure base2 2 1
+
+control() {  # NAME OPTIONS...: from the first base
+  local name=$1
+  shift
+  stage "control_$name" reinforce_images "control_$name" "$weights/captioner1" "$@"
+  stage "measure_control_$name" \
+    caption_and_measure image "control_$name" "$out/control_$name/model" "control.$name" base1
+}
+for reward in permuted other_item length sampled; do
+  control "$reward" --reward "$reward"
+done
+control no_penalty --penalty 0
+
+look_for_leaks() {  # image|video
+  local medium=$1 model=$out/$1_seed1/model folder=$out/captions/$1/seed1
+  captions "${test[$medium]}" "$folder/other.jsonl" "$model" --temperature 1 --seed 2 --other-media
+  captions "$world/${medium}s_validation.jsonl" "$folder/validation.jsonl" "$model" --temperature 1 --seed 2
+  "$programs/leaks" --data "${test[$medium]}" --train "$world/${medium}s_train.jsonl" \
+    --validation "$world/${medium}s_validation.jsonl" --judge "$judge" --captions "$folder/sampled.jsonl" \
+    --validation-captions "$folder/validation.jsonl" --other-captions "$folder/other.jsonl" --name "$medium" \
+    --out "$summary"
+}
+stage leaks_image look_for_leaks image
+stage leaks_video look_for_leaks video
+
+compare_judges() {
+  captions "$world/best_of.jsonl" "$out/captions/groups.jsonl" "$weights/captioner1" --temperature 1 --seed 3 --samples 8
+  "$programs/compare_judges" --judge "$judge" --data "$world/best_of.jsonl" --captions "$out/captions/groups.jsonl" \
+    --out "$summary"
+}
+stage compare_judges compare_judges
 
 best_of_base() {
-  head -n "$best_items" "$test" >"$world/best_of.jsonl"
-  "$programs/caption" --model "$weights/captioner1/model" --data "$world/best_of.jsonl" --maximum-tokens 96 --batch 16 \
-    --temperature 1 --seed 2 --samples "$best_of" --out "$out/captions/best_of.jsonl"
+  captions "$world/best_of.jsonl" "$out/captions/best_of.jsonl" "$weights/captioner1" --temperature 1 --seed 2 \
+    --samples "$best_of"
   "$programs/measure" --data "$world/best_of.jsonl" --judge "$judge" --captions "$out/captions/best_of.jsonl" --best \
     --name image --which best_of_64 --out "$summary"
 }
@@ -117,11 +152,25 @@ stage best_of_64 best_of_base
 
 # As many updates of as many captions as the reinforcement, on the truth.
 taught_densely() {
-  "$programs/sft" --model "$weights/captioner1/model" --data "$world/images_train.jsonl" --caption-field caption_dense \
+  "$programs/sft" --model "$weights/captioner1" --data "$world/images_train.jsonl" --caption-field caption_dense \
     --steps "$steps" --batch $((batch * 8)) --learning-rate 3e-4 --out "$out/sft_dense"
 }
 stage sft_dense taught_densely
-stage measure_sft_dense caption_and_measure sft_dense "$out/sft_dense/model" sft_dense base1
+stage measure_sft_dense caption_and_measure image sft_dense "$out/sft_dense/model" sft_dense base1
+
+# Whether time is seen: the same captioner with one frame of each clip, and with the frames in random order.
+without_time() {  # NAME OPTIONS...
+  local name=$1 folder=$out/captions/video/$1
+  shift
+  mkdir -p "$folder"
+  captions "${test[video]}" "$folder/sampled.jsonl" "$out/video_seed1/model" --temperature 1 --seed 2 "$@"
+  measure video "$name" --captions "$folder/sampled.jsonl" --before "$out/captions/video/seed1/sampled.jsonl"
+}
+stage one_frame without_time one_frame --maximum-frames 1
+stage shuffled_frames without_time shuffled_frames --shuffle-frames
+
+stage video_only reinforce_videos video_only "$weights/captioner1"
+stage measure_video_only caption_and_measure video video_only "$out/video_only/model" video_only base1
 
 results=docs/results.md
 [ ${#few[@]} -eq 0 ] || results=$out/results.md

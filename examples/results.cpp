@@ -54,10 +54,25 @@ std::string table(const std::vector<std::string>& header, const std::vector<std:
 
 const std::vector<std::string> runs = {"seed1", "seed2", "seed3", "base2"};
 const std::vector<std::string> samplings = {"", "greedy."};
+const std::vector<std::string> readers = {"", "second_judge.", "grammar."};
 
-void add_gates_of_run(std::vector<Gate>& gates, const std::string& which) {
-  const std::string of = which + ": ";
-  for (const std::string reader : {"", "second_judge.", "grammar."}) {
+/// What holds of judges and data, for images and for videos.
+void add_gates_of_medium(std::vector<Gate>& gates, const std::string& medium) {
+  const std::string of = medium + "s: ";
+  gates.push_back({of + "judge, from the truth", medium + ".accuracy.truth.low", 0.95});
+  for (const std::string judge : {"", ".second"}) {
+    const std::string name = judge.empty() ? "judge" : "second judge";
+    gates.push_back({of + name + " abstains without the fact", "judge." + medium + judge + ".removed_abstained", 0.80});
+    gates.push_back({of + name + " follows a false fact", "judge." + medium + judge + ".replaced_followed", 0.90});
+  }
+  for (const std::string leak : {"blind", "swapped", "other_media", "constant", "questions"}) {
+    gates.push_back({of + "leak above chance: " + leak, "leak." + medium + "." + leak + ".high", 0.05, false});
+  }
+}
+
+void add_image_gates(std::vector<Gate>& gates, const std::string& which) {
+  const std::string of = "images, " + which + ": ";
+  for (const std::string& reader : readers) {
     gates.push_back({of + "accuracy", "image.accuracy." + reader + which + ".low", 0.80});
     gates.push_back({of + "gain of accuracy", "image.accuracy." + reader + "gain." + which + ".low", 0.25});
   }
@@ -66,45 +81,85 @@ void add_gates_of_run(std::vector<Gate>& gates, const std::string& which) {
   gates.push_back({of + "gain of precision", "image.precision.gain." + which + ".low", -0.03});
 }
 
-std::vector<Gate> image_gates() {
-  std::vector<Gate> gates = {{"judge, from the truth", "image.accuracy.truth.low", 0.95},
-                             {"judge abstains without the fact", "judge.image.removed_abstained", 0.80},
-                             {"judge follows a false fact", "judge.image.replaced_followed", 0.90},
-                             {"second judge abstains without the fact", "judge.image.second.removed_abstained", 0.80},
-                             {"second judge follows a false fact", "judge.image.second.replaced_followed", 0.90}};
-  for (const std::string& run : runs) {
-    for (const std::string& sampling : samplings) add_gates_of_run(gates, sampling + "trained." + run);
+void add_video_gates(std::vector<Gate>& gates, const std::string& sampling, const std::string& run) {
+  const std::string which = sampling + "trained." + run;
+  for (const std::string& reader : readers) {
+    gates.push_back({"videos, " + which + ": gain of accuracy over the image stage",
+                     "video.accuracy." + reader + "gain." + which + ".low", 0.20});
   }
-  for (const std::string leak : {"blind", "swapped", "other_media", "constant", "questions"}) {
-    gates.push_back({"leak above chance: " + leak, "leak.image." + leak + ".high", 0.05, false});
+  const std::string kept = sampling + "kept." + run;
+  gates.push_back({"images after videos, " + kept + ": gain of accuracy", "image.accuracy.gain." + kept, -0.02});
+}
+
+std::vector<Gate> all_gates() {
+  std::vector<Gate> gates;
+  for (const std::string medium : {"image", "video"}) add_gates_of_medium(gates, medium);
+  for (const std::string& run : runs) {
+    for (const std::string& sampling : samplings) {
+      add_image_gates(gates, sampling + "trained." + run);
+      add_video_gates(gates, sampling, run);
+    }
   }
   for (const std::string control : {"permuted", "other_item"}) {
     gates.push_back({"gain of control: " + control, "image.accuracy.gain.control." + control + ".high", 0.03, false});
   }
+  for (const std::string control : {"one_frame", "shuffled_frames"}) {
+    gates.push_back({"videos, " + control + ": gain on temporal questions",
+                     "video.accuracy.temporal.gain." + control + ".high", -0.15, false});
+  }
   return gates;
 }
 
-std::string captions_table(const Summary& summary) {
-  std::vector<std::string> names = {"base", "greedy.base", "base2", "greedy.base2"};
-  for (const std::string& run : runs) {
-    for (const std::string& sampling : samplings) names.push_back(sampling + "trained." + run);
-  }
-  for (const std::string other : {"best_of_64", "sft_dense", "greedy.sft_dense", "trained.no_penalty",
-                                   "control.permuted", "control.other_item", "control.length", "truth"}) {
-    names.push_back(other);
-  }
+/// "base", "greedy.base" and so on.
+void add_both_samplings(std::vector<std::string>& names, const std::string& name) {
+  for (const std::string& sampling : samplings) names.push_back(sampling + name);
+}
+
+std::string captions_table(const Summary& summary, const std::string& medium, const std::vector<std::string>& names,
+                           const std::vector<std::string>& figures) {
+  std::vector<std::string> header = {"captions"};
+  header.insert(header.end(), figures.begin(), figures.end());
   std::vector<std::vector<std::string>> rows;
   for (const std::string& name : names) {
-    rows.push_back({name, cell(summary, "image.accuracy." + name), cell(summary, "image.accuracy.second_judge." + name),
-                    cell(summary, "image.accuracy.grammar." + name), cell(summary, "image.recall." + name),
-                    cell(summary, "image.precision." + name), cell(summary, "image.caption_tokens." + name)});
+    rows.push_back({name});
+    for (const std::string& figure : figures) {
+      rows.back().push_back(cell(summary, medium + "." + figure + "." + name));
+    }
   }
-  return table({"captions", "accuracy", "second judge", "grammar", "recall", "precision", "tokens"}, rows);
+  return table(header, rows);
+}
+
+std::string images_table(const Summary& summary) {
+  std::vector<std::string> names;
+  for (const std::string base : {"base", "base2"}) add_both_samplings(names, base);
+  for (const std::string& run : runs) add_both_samplings(names, "trained." + run);
+  add_both_samplings(names, "sft_dense");
+  for (const std::string other : {"best_of_64", "control.permuted", "control.other_item", "control.length",
+                                  "control.sampled", "control.no_penalty", "truth"}) {
+    names.push_back(other);
+  }
+  return captions_table(
+      summary, "image", names,
+      {"accuracy", "accuracy.second_judge", "accuracy.grammar", "recall", "precision", "unparsable", "caption_tokens"});
+}
+
+std::string videos_table(const Summary& summary) {
+  std::vector<std::string> names;
+  for (const std::string base : {"base", "base2"}) add_both_samplings(names, base);
+  for (const std::string& run : runs) {
+    add_both_samplings(names, "start." + run);
+    add_both_samplings(names, "trained." + run);
+  }
+  add_both_samplings(names, "video_only");
+  for (const std::string other : {"one_frame", "shuffled_frames", "truth"}) names.push_back(other);
+  return captions_table(summary, "video", names,
+                        {"accuracy", "accuracy.second_judge", "accuracy.grammar", "accuracy.temporal", "recall",
+                         "precision", "times.mean_error_seconds", "times.within_one_second", "caption_tokens"});
 }
 
 std::string gates_table(const Summary& summary, int& met, int& all) {
   std::vector<std::vector<std::string>> rows;
-  for (const Gate& gate : image_gates()) {
+  for (const Gate& gate : all_gates()) {
     const bool is_met = gate.met(summary);
     met += is_met;
     ++all;
@@ -119,10 +174,11 @@ void run(const std::filesystem::path& file, const std::filesystem::path& out) {
   int met = 0, all = 0;
   const std::string gates = gates_table(summary, met, all);
   const std::string text =
-      "# Results\n\nWritten by `examples/reproduce.sh` on the example world's held-out images: means with 95 % "
-      "bootstrap "
-      "intervals over\nimages. [metrics.md](metrics.md) says what the names mean.\n\n## Captions\n\n" +
-      captions_table(summary) + "## Gates\n\n" + std::to_string(met) + " of " + std::to_string(all) +
+      "# Results\n\nWritten by `examples/reproduce.sh` on the example world's held-out images and clips of at least 8 "
+      "seconds: means with 95 %\nbootstrap intervals over items. [metrics.md](metrics.md) says what the names "
+      "mean.\n\n## Captions of images\n\n" +
+      images_table(summary) + "## Captions of videos\n\n" + videos_table(summary) + "## Gates\n\n" +
+      std::to_string(met) + " of " + std::to_string(all) +
       " are met; each is held against the bound of the interval.\n\n" + gates;
   caprl::write_file_atomically(out, text.substr(0, text.size() - 1));
   std::printf("%d of %d gates are met: %s\n", met, all, out.c_str());

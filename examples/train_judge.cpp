@@ -1,10 +1,12 @@
 /// Teaches a text-only judge to answer, and to abstain, from captions of the example world.
 ///
 ///     train_judge --tokenizer build/world/tokenizer.json --out build/judge --seed 1
+///     train_judge --model build/judge/model --clip-share 0.8 --drill-steps 0 --out build/video_judge
 #include <array>
 #include <cstdio>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "caprl/core/progress.hpp"
@@ -20,8 +22,7 @@ using namespace examples;
 namespace {
 
 struct Options {
-  std::filesystem::path tokenizer;
-  std::filesystem::path out;
+  std::filesystem::path tokenizer, model, out;
   Index steps = 5000;
   Index drill_steps = 1000;
   Index groups = 24;
@@ -48,28 +49,43 @@ double held_out_probability(const Decoder<float>& model, const JudgeTokens& toke
   return sum / parts;
 }
 
-/// Drills alone first, of more captions, since they are short; then questions too.
+constexpr Index drilled_groups = 3;  ///< captions of a drill for each one with questions
+
+std::uint32_t lesson_begin(const Options& options, Index step) {
+  return static_cast<std::uint32_t>(step * options.groups * drilled_groups);
+}
+
+/// Drills alone first, of more captions, since they are short: half of them of crowded pictures, where the words of a
+/// sentence must be told from those of others, then of all sorts. After them questions too.
 JudgeLesson lesson_of_step(const Options& options, const JudgeTokens& tokens, const world::JudgeCorpusSettings& corpus,
                            Index step) {
-  constexpr Index drilled = 3;  // captions for each one with questions
-  const auto first = static_cast<std::uint32_t>(step * options.groups * drilled);
-  if (step < options.drill_steps) {
-    return make_judge_lesson(tokens, corpus.plain(), options.seed, first, options.groups * drilled, false);
+  if (step >= options.drill_steps) {
+    return make_judge_lesson(tokens, corpus, options.seed, lesson_begin(options, step), options.groups);
   }
-  return make_judge_lesson(tokens, corpus, options.seed, first, options.groups);
+  const auto drilled = step < options.drill_steps / 2 ? world::JudgeCorpusSettings::crowded() : corpus.plain();
+  return make_judge_lesson(tokens, drilled, options.seed, lesson_begin(options, step), options.groups * drilled_groups,
+                           false);
+}
+
+/// A judge to go on with, or a new one.
+ModelFolder<Decoder<float>> open_judge(const Options& options) {
+  if (!options.model.empty()) return load_language_model(options.model);
+  const Tokenizer tokenizer = Tokenizer::from_file(options.tokenizer);
+  Decoder<float> model({.block = examples::block_settings(options.width, options.heads),
+                        .layers = options.layers,
+                        .vocabulary_size = tokenizer.vocabulary_size(),
+                        .maximum_positions = 2048,
+                        .rope_theta = 1e6});  // low frequencies: words have to match over a whole caption
+  initialize(model, options.seed);
+  return {std::move(model), tokenizer, options.tokenizer.parent_path()};
 }
 
 void run(const Options& options) {
-  const Tokenizer tokenizer = Tokenizer::from_file(options.tokenizer);
-  const JudgeTokens tokens(tokenizer, QuestionPrompt::brief());
+  const auto folder = open_judge(options);
+  const Decoder<float>& model = folder.model;
+  const JudgeTokens tokens(folder.tokenizer, QuestionPrompt::brief());
   world::JudgeCorpusSettings corpus;
   corpus.clip = options.clip_share;
-  const Decoder<float> model({.block = examples::block_settings(options.width, options.heads),
-                              .layers = options.layers,
-                              .vocabulary_size = tokenizer.vocabulary_size(),
-                              .maximum_positions = 2048,
-                              .rope_theta = 1e6});  // low frequencies: words have to match over a whole caption
-  initialize(model, options.seed);
   RunSettings settings;
   settings.folder = options.out / "run";
   settings.steps = options.steps;
@@ -80,9 +96,9 @@ void run(const Options& options) {
   settings.recorded = {{"steps", options.steps},
                        {"drill_steps", options.drill_steps},
                        {"groups", options.groups},
-                       {"width", options.width},
+                       {"width", model.settings.block.hidden_size},
                        {"clip_share", options.clip_share},
-                       {"layers", options.layers},
+                       {"layers", model.settings.layers},
                        {"learning_rate", options.learning_rate},
                        {"seed", options.seed}};
   std::filesystem::create_directories(settings.folder);
@@ -128,7 +144,8 @@ void run(const Options& options) {
                                  {"tokens/s", static_cast<double>(lesson.shared.tree.rows()) / seconds, 0}});
   }
   if (interrupted()) return;
-  save_language_model(model, options.tokenizer, options.out / "model",
+  const auto tokenizer_file = options.model.empty() ? options.tokenizer : options.model / "tokenizer.json";
+  save_language_model(model, tokenizer_file, options.out / "model",
                       options.bf16_weights ? WeightFormat::bf16 : WeightFormat::float32);
   std::printf("saved %s\n", (options.out / "model").c_str());
 }
@@ -138,7 +155,11 @@ void run(const Options& options) {
 int main(int argc, char** argv) {
   Options options;
   CLI::App app("Teaches a text-only judge to answer, and to abstain, from captions of the example world.");
-  app.add_option("--tokenizer", options.tokenizer, "tokenizer.json")->required()->check(CLI::ExistingFile);
+  auto* model =
+      app.add_option("--model", options.model, "Folder of a judge to go on with")->check(CLI::ExistingDirectory);
+  app.add_option("--tokenizer", options.tokenizer, "tokenizer.json of a new judge")
+      ->check(CLI::ExistingFile)
+      ->excludes(model);
   app.add_option("--out", options.out, "Folder for the run and the judge")->required();
   app.add_option("--steps", options.steps, "Optimizer steps")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--drill-steps", options.drill_steps, "Of these the first, without questions as they are asked")
@@ -154,5 +175,8 @@ int main(int argc, char** argv) {
   app.add_option("--seed", options.seed, "Of the weights and the corpus")->capture_default_str();
   app.add_flag("--bf16", options.bf16_weights, "Save the weights as bf16");
   examples::add_threads_option(app);
-  return examples::run_program(argc, argv, app, [&] { run(options); });
+  return examples::run_program(argc, argv, app, [&] {
+    require(!options.model.empty() || !options.tokenizer.empty(), "[train_judge] expected --tokenizer or --model");
+    run(options);
+  });
 }

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Makes the start weights from nothing: a world, a tokenizer, two captioners that describe too
-# little, and two judges. About three hours on one core. Stages that are done are skipped, and one that was stopped
-# goes on, when started again. One thread: the same bytes for the same machine.
+# Makes the start weights of examples/weights from nothing: a world, a tokenizer, captioners that describe too little, and
+# judges. Stages that are done are skipped, and one that was stopped goes on, when started again. One thread: the same
+# bytes on the same machine.
 # usage: train_weights.sh [--few] [OUT]    (--few: a few steps, to see that it runs)
 set -euo pipefail
 cd "$(dirname "$0")/.."
-images=20000 held_out=1000 clips=4000 held_out_clips=400 dense_steps=1400 base_steps=600
-judge=(--steps 4000 --drill-steps 700)
+images=20000 held_out=1000 clips=4000 held_out_clips=400 more_clips=10000
+image_steps=2000 clip_steps=1500 event_steps=1200 base_steps=600
+judge=(--steps 8000 --drill-steps 3000)
 if [ "${1:-}" = --few ]; then
-  images=128 held_out=32 clips=32 held_out_clips=32 dense_steps=3 base_steps=3
+  images=128 held_out=32 clips=32 held_out_clips=32 more_clips=32
+  image_steps=3 clip_steps=2 event_steps=2 base_steps=3
   judge=(--steps 4 --drill-steps 2)
   shift
 fi
@@ -24,20 +26,33 @@ world=$out/world
 [ -f "$world/videos_validation.jsonl" ] ||
   "$programs/world/world_make" --out "$world" --train-images "$images" --validation-images "$held_out" \
     --train-clips "$clips" --validation-clips "$held_out_clips" --seed 1
+[ -f "$out/more_clips/videos_validation.jsonl" ] ||
+  "$programs/world/world_make" --out "$out/more_clips" --train-images 1 --validation-images 1 \
+    --train-clips "$more_clips" --validation-clips "$held_out_clips" --seed 1
 [ -f "$out/tokenizer.json" ] ||
   "$programs/train_tokenizer" --data "$world/images_validation.jsonl" "$world/videos_validation.jsonl" \
     --vocabulary 560 --out "$out/tokenizer.json"
 
-sft() { "$programs/sft" --data "$world/images_train.jsonl" --validation "$world/images_validation.jsonl" --threads 1 "$@"; }
-# First everything that is there, so that the captioner learns to see; then mostly terse captions, which it is left with.
+# Pictures with everything that is there, so that the captioner learns to see; clips among them, then clips alone, so that
+# it learns what happens when; then mostly terse captions of both, which it is left with.
+sft() {  # OUT OPTIONS...
+  local folder=$1
+  shift
+  [ -d "$folder/model" ] || "$programs/sft" --out "$folder" --threads 1 "$@"
+}
+pictures=(--data "$world/images_train.jsonl" --validation "$world/images_validation.jsonl")
+both=(--data "$world/images_train.jsonl" "$world/videos_train.jsonl" --validation "$world/videos_validation.jsonl")
 for i in 1 2; do
   seed=$((10 * i - 9))  # 1, 11
-  [ -d "$out/dense$i/model" ] ||
-    sft --new --tokenizer "$out/tokenizer.json" --caption-field caption_dense --steps "$dense_steps" --seed "$seed" \
-      --out "$out/dense$i"
-  [ -d "$out/captioner$i/model" ] ||
-    sft --model "$out/dense$i/model" --learning-rate 1e-3 --steps "$base_steps" --seed $((seed + 1)) --bf16 \
-      --out "$out/captioner$i"
+  sft "$out/pictures$i" --new --tokenizer "$out/tokenizer.json" "${pictures[@]}" --caption-field caption_dense \
+    --steps "$image_steps" --seed "$seed"
+  sft "$out/clips$i" --model "$out/pictures$i/model" "${both[@]}" --caption-field caption_dense \
+    --steps "$clip_steps" --learning-rate 1.5e-3 --seed $((seed + 1))
+  sft "$out/events$i" --model "$out/clips$i/model" --data "$out/more_clips/videos_train.jsonl" \
+    --validation "$world/videos_validation.jsonl" --caption-field caption_dense --steps "$event_steps" --batch 32 \
+    --learning-rate 1.5e-3 --seed $((seed + 3))
+  sft "$out/captioner$i" --model "$out/events$i/model" "${both[@]}" \
+    --steps "$base_steps" --learning-rate 1e-3 --seed $((seed + 2)) --bf16
 done
 # The second judge is smaller and never trained against: it tells whether a captioner only pleases the first.
 train_judge() {
@@ -46,3 +61,8 @@ train_judge() {
 }
 [ -d "$out/judge1/model" ] || train_judge --seed 1 --out "$out/judge1"
 [ -d "$out/judge2/model" ] || train_judge --seed 2 --width 96 --out "$out/judge2"
+for name in captioner1 captioner2 judge1 judge2; do
+  mkdir -p "$out/weights/$name"
+  cp "$out/$name/model/"* "$out/weights/$name/"
+done
+echo "the start weights: $out/weights"

@@ -60,6 +60,8 @@ has taught/run/metrics.jsonl validation_loss
 run train_judge --tokenizer tokenizer.json --steps 3 --drill-steps 1 --groups 2 --width 32 --heads 2 --layers 4 --out judge
 has judge/model/model.safetensors
 lines judge/run/metrics.jsonl 3
+run train_judge --model judge/model --steps 1 --drill-steps 0 --groups 2 --out judge_on
+has judge_on/model/model.safetensors
 captioner=(--model taught/model --judge judge/model)
 
 # The main job, on images and on videos.
@@ -76,7 +78,10 @@ reports() {  # FOLDER NAME STEPS
 }
 run caption_images "${images[@]}" --out whole
 reports whole image 6
-run caption_videos --data world/videos_train.jsonl --validation world/videos_validation.jsonl \
+has whole/run/metrics.jsonl judge_tokens
+run caption_images "${images[@]}" --reward sampled --draws 2 --no-report --out sampled
+lines sampled/run/metrics.jsonl 6
+run caption_videos --data world/videos_train.jsonl world/images_train.jsonl --validation world/videos_validation.jsonl \
   --test world/videos_test.jsonl "${captioner[@]}" --steps 2 --batch 2 --samples 2 --maximum-tokens 24 \
   --maximum-frames 4 --out videos
 reports videos video 2
@@ -135,9 +140,12 @@ run measure --data world/videos_test.jsonl --judge judge/model --truth --name vi
 run leaks --data world/images_test.jsonl --train world/images_train.jsonl --validation world/images_validation.jsonl \
   --judge judge/model --captions captions.jsonl --validation-captions validation.jsonl --other-captions other.jsonl \
   --out figures.json
+run compare_judges --judge judge/model --data world/images_test.jsonl --captions other.jsonl --seeds 1 --out figures.json
+has log exact.cyclic_1 sampled.draws_8
 run check_judge --judge judge/model --data world/videos_test.jsonl --name video --out figures.json
 has figures.json image.accuracy.gain.trained.low image.accuracy.grammar.best image.recall.truth image.accuracy.blind \
-  video.accuracy.temporal.truth leak.image.constant.high judge.video.removed_abstained
+  video.accuracy.temporal.truth leak.image.constant.high judge.video.removed_abstained \
+  judges.image.sampled.draws_8.squared_error judges.image.exact.cyclic_all.tokens
 run results --summary figures.json --out results.md
 has results.md '| truth |' 'not measured'
 run report whole videos --out both --figure seconds.build=2
@@ -155,6 +163,7 @@ declare -A valid=(
   [caption]="--model whole/model --data world/images_test.jsonl --out refused"
   [measure]="--data world/images_test.jsonl --judge judge/model --truth --out refused.json"
   [check_judge]="--data world/images_test.jsonl --judge judge/model --out refused.json"
+  [compare_judges]="--data world/images_test.jsonl --judge judge/model --captions other.jsonl --out refused.json"
   [report]="whole --out refused"
   [results]="--summary figures.json --out refused.md"
   [caption_images]=$reinforce [caption_videos]=$reinforce [custom_components]=$loop [custom_loop]=$loop)
@@ -172,8 +181,10 @@ refuses train_tokenizer nowhere.jsonl --data nowhere.jsonl --out refused
 impossible sft --steps 0
 refuses sft -model --data world/images_train.jsonl --out refused
 impossible train_judge --layers 0
+refuses train_judge -model --out refused
 impossible caption --batch 0
 impossible check_judge --items 0
+impossible compare_judges --seeds 0
 impossible report --figure seconds
 impossible caption_images --samples 1
 impossible caption_videos --steps 0

@@ -145,8 +145,8 @@ inline void add_sentences(const caprl::JudgeTokens& tokens, const world::JudgeGr
   }
 }
 
-/// Everything a caption says, asked in few words: "circle colour red size small ...". What is to be found in a caption
-/// is taught by many more targets than whole questions have.
+/// Everything a caption says, asked in few words: "circle colour red circle size small ...". What is to be found in a
+/// caption is taught by many more targets than whole questions have.
 inline void add_drills(const caprl::JudgeTokens& tokens, const world::JudgeGroup& group, LessonMaker& maker) {
   std::vector<caprl::Token> sequence = tokens.before_question(group.caption, group.samples.front().question);
   std::vector<std::size_t> answers;
@@ -157,10 +157,8 @@ inline void add_drills(const caprl::JudgeTokens& tokens, const world::JudgeGroup
     }
   };
   for (const world::Drill& drill : group.drills) {
-    append("\n", false);
-    append(" " + drill.key, false);
     for (const auto& [question, answer] : drill.facts) {
-      append(" " + question, false);
+      append(" " + drill.key + " " + question, false);
       append(" " + answer, true);
     }
   }

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdio>
 #include <filesystem>
+#include <iterator>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,6 +15,7 @@
 #include "caprl/data/disjoint.hpp"
 #include "caprl/evaluate/caption_prompts.hpp"
 #include "caprl/evaluate/policy_kl.hpp"
+#include "caprl/judge/sampled_judge.hpp"
 #include "caprl/model/language_model.hpp"
 #include "caprl/policy/vlm_policy.hpp"
 #include "caprl/sampling/greedy.hpp"
@@ -27,8 +29,12 @@
 /// and after on held-out items.
 namespace examples {
 
-inline std::vector<caprl::CaptionItem> load_items(const std::filesystem::path& path, caprl::Index most) {
-  auto items = caprl::load_caption_data(path, {.keep_extra = true});
+inline std::vector<caprl::CaptionItem> load_items(std::span<const std::filesystem::path> paths, caprl::Index most) {
+  std::vector<caprl::CaptionItem> items;
+  for (const std::filesystem::path& path : paths) {
+    auto more = caprl::load_caption_data(path, {.keep_extra = true});
+    items.insert(items.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  }
   if (most > 0 && static_cast<caprl::Index>(items.size()) > most) items.resize(static_cast<std::size_t>(most));
   return items;
 }
@@ -41,8 +47,8 @@ struct Splits {
 /// `prepare(items)` may complete loaded items.
 template <class Prepare>
 Splits load_splits(const ReinforceOptions& options, const Prepare& prepare) {
-  Splits splits{load_items(options.data, 0), load_items(options.validation, options.validation_items),
-                load_items(options.test, options.test_items)};
+  Splits splits{load_items(options.data, 0), load_items({&options.validation, 1}, options.validation_items),
+                load_items({&options.test, 1}, options.test_items)};
   const std::array<caprl::DataSplit, 3> all{
       {{"train", splits.train}, {"validation", splits.validation}, {"test", splits.test}}};
   caprl::require_disjoint(all);
@@ -96,6 +102,26 @@ inline caprl::ExactJudgeSettings training_judge_settings(const ReinforceOptions&
   return settings;
 }
 
+inline caprl::SampledJudgeSettings sampled_judge_settings(const ReinforceOptions& options) {
+  caprl::SampledJudgeSettings settings{.prompt = judge_settings(options).prompt, .draws = options.draws};
+  if (options.penalty >= 0) settings.penalty = options.penalty;
+  settings.seed = options.seed;
+  return settings;
+}
+
+/// The reward that the options name; `make_reward(judge)` makes accuracy's of a judge. `tokens` must outlive it.
+template <class MakeReward>
+AnyReward reward_of(const ReinforceOptions& options, const caprl::ModelFolder<caprl::Decoder<float>>& model,
+                    const MakeReward& make_reward, caprl::JudgeTokenCount& tokens) {
+  using namespace caprl;
+  AnyReward accuracy = options.reward == "sampled"
+                           ? AnyReward(make_reward(SampledJudge<float>(model.model, model.tokenizer,
+                                                                       sampled_judge_settings(options), &tokens)))
+                           : AnyReward(make_reward(ExactJudge<float>(model.model, model.tokenizer,
+                                                                     training_judge_settings(options), &tokens)));
+  return choose_reward(options.reward, std::move(accuracy), options.maximum_tokens);
+}
+
 inline caprl::TrainerSettings trainer_settings(const ReinforceOptions& options, const std::string& name,
                                                std::size_t items) {
   caprl::TrainerSettings settings;
@@ -116,6 +142,7 @@ inline caprl::TrainerSettings trainer_settings(const ReinforceOptions& options, 
                            {"samples", options.samples},
                            {"maximum_tokens", options.maximum_tokens},
                            {"orders", options.orders},
+                           {"draws", options.draws},
                            {"learning_rate", options.learning_rate},
                            {"temperature", options.temperature},
                            {"penalty", options.penalty},
@@ -189,7 +216,8 @@ inline caprl::ReportGalleryItem gallery_item(const caprl::CaptionItem& item, std
 }
 
 /// Trains and measures; nothing where the run was interrupted. `name` is "image" or "video"; `load(item)` gives an
-/// item's media; `make_reward(judge)` the reward called accuracy; `prepare(items)` may complete loaded items.
+/// item's media; `make_reward(judge)` the reward that a judge's accuracy is made into; `prepare(items)` may complete
+/// loaded items.
 template <class Load, class MakeReward, class Prepare>
 std::optional<Stage> reinforce(const ReinforceOptions& options, const std::string& name, const Load& load,
                                const MakeReward& make_reward, const Prepare& prepare) {
@@ -201,13 +229,12 @@ std::optional<Stage> reinforce(const ReinforceOptions& options, const std::strin
   const TinyVlmPolicy<> policy(start.model, start.tokenizer);
   const auto judge = load_language_model(options.judge);
   const ExactJudge<float> measure(judge.model, judge.tokenizer, judge_settings(options));
-  AnyReward reward = choose_reward(
-      options.reward,
-      AnyReward(make_reward(ExactJudge<float>(judge.model, judge.tokenizer, training_judge_settings(options)))),
-      options.maximum_tokens);
+  JudgeTokenCount judge_tokens;
+  AnyReward reward = reward_of(options, judge, make_reward, judge_tokens);
 
   std::filesystem::create_directories(options.out / "run");
-  const TrainerSettings settings = trainer_settings(options, name, splits.train.size());
+  TrainerSettings settings = trainer_settings(options, name, splits.train.size());
+  settings.judge_tokens = &judge_tokens;
   const HeldOut validation(base, measure, splits.validation, load,
                            {.maximum_tokens = options.maximum_tokens, .seed = 1});
   Trainer trainer(policy, Sample{Temperature{options.temperature}}, reward, Rloo{}, settings);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "caprl/core/index.hpp"
 #include "support/program.hpp"
@@ -13,7 +14,8 @@ namespace examples {
 
 /// What `caption_images` and `caption_videos` are told.
 struct ReinforceOptions {
-  std::filesystem::path data, validation, test;
+  std::vector<std::filesystem::path> data;
+  std::filesystem::path validation, test;
   std::filesystem::path model, judge, out;
   std::string reward = "accuracy";
   caprl::Index steps = 100;
@@ -21,6 +23,7 @@ struct ReinforceOptions {
   caprl::Index samples = 8;
   caprl::Index maximum_tokens = 96;
   caprl::Index orders = 1;
+  caprl::Index draws = 8;
   caprl::Index validate_every = 10;
   caprl::Index validation_items = 128;
   caprl::Index test_items = 400;
@@ -34,7 +37,7 @@ struct ReinforceOptions {
 };
 
 inline void add_file_options(CLI::App& app, ReinforceOptions& options) {
-  app.add_option("--data", options.data, "Items to train on, JSON Lines")->required()->check(CLI::ExistingFile);
+  app.add_option("--data", options.data, "Items to train on, JSON Lines files")->required()->check(CLI::ExistingFile);
   app.add_option("--validation", options.validation, "Items to choose the best checkpoint by")
       ->required()
       ->check(CLI::ExistingFile);
@@ -48,9 +51,11 @@ inline void add_file_options(CLI::App& app, ReinforceOptions& options) {
 
 inline void add_reinforce_options(CLI::App& app, ReinforceOptions& options) {
   add_file_options(app, options);
-  app.add_option("--reward", options.reward,
-                 "accuracy, or a control that should teach nothing: permuted (rewards of the batch in random order), "
-                 "other_item (answers to another item's questions), length (longer is better)")
+  app.add_option(
+         "--reward", options.reward,
+         "accuracy, read off the judge; sampled, of drawn questions and answers as published; or a control that "
+         "should teach nothing: permuted (rewards of the batch in random order), other_item (answers to another item's "
+         "questions), length (longer is better)")
       ->capture_default_str()
       ->check(CLI::IsMember(reward_names()));
   app.add_option("--steps", options.steps, "Optimizer steps")->capture_default_str()->check(CLI::PositiveNumber);
@@ -64,6 +69,9 @@ inline void add_reinforce_options(CLI::App& app, ReinforceOptions& options) {
   app.add_option("--orders", options.orders, "Option orders a question is asked in while training; 0: all cyclic ones")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
+  app.add_option("--draws", options.draws, "Questions asked about a caption where the reward is sampled")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   app.add_option("--learning-rate", options.learning_rate, "After the warm-up")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
@@ -79,6 +87,9 @@ inline void add_reinforce_options(CLI::App& app, ReinforceOptions& options) {
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   app.add_option("--test-items", options.test_items, "How many of them; 0: all")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--gallery-items", options.gallery_items, "Held-out items that the report shows")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   app.add_option("--seed", options.seed, "Of the order and the draws")->capture_default_str();

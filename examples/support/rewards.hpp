@@ -72,9 +72,9 @@ struct OtherItemsRewards {
   std::vector<double> part_weights() const { return judge.part_weights(); }
 };
 
-inline std::vector<std::string> reward_names() { return {"accuracy", "permuted", "other_item", "length"}; }
+inline std::vector<std::string> reward_names() { return {"accuracy", "sampled", "permuted", "other_item", "length"}; }
 
-/// The reward of a name in `reward_names()`, made of the one that is called accuracy.
+/// The reward of a name in `reward_names()`, made of the one that measures accuracy, exactly or by sampling.
 inline AnyReward choose_reward(const std::string& name, AnyReward accuracy, caprl::Index maximum_tokens) {
   if (name == "permuted") return AnyReward(PermutedRewards{std::move(accuracy)});
   if (name == "other_item") return AnyReward(OtherItemsRewards{std::move(accuracy)});
@@ -84,7 +84,8 @@ inline AnyReward choose_reward(const std::string& name, AnyReward accuracy, capr
                                                 static_cast<double>(maximum_tokens);
                                        }});
   }
-  caprl::require(name == "accuracy", "[choose_reward] expected accuracy, permuted, other_item or length, got " + name);
+  caprl::require(name == "accuracy" || name == "sampled",
+                 "[choose_reward] expected accuracy, sampled, permuted, other_item or length, got " + name);
   return accuracy;
 }
 

@@ -91,12 +91,17 @@ inline void add_world_figures(Summary& summary, const std::string& name, const s
   summary.add(name + ".times.within_one_second." + which, double(total.times_near) / total.times);
 }
 
-inline void add_grammar_gain(Summary& summary, const std::string& name, const std::string& which,
-                             const std::vector<caprl::CaptionItem>& items, const Evaluation& before,
-                             const Evaluation& after) {
+/// The differences that only the example world has; nothing for other data.
+inline void add_world_gains(Summary& summary, const std::string& name, const std::string& which,
+                            const std::vector<caprl::CaptionItem>& items, const Evaluation& before,
+                            const Evaluation& after) {
   if (after.scores.empty()) return;
   summary.add(name + ".accuracy.grammar.gain." + which,
               caprl::bootstrap_difference(grammar_accuracies(items, after), grammar_accuracies(items, before)));
+  const auto temporal = accuracies_of_kinds(items, after, world::is_temporal);
+  if (temporal.empty()) return;
+  summary.add(name + ".accuracy.temporal.gain." + which,
+              caprl::bootstrap_difference(temporal, accuracies_of_kinds(items, before, world::is_temporal)));
 }
 
 }  // namespace examples

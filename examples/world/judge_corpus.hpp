@@ -47,6 +47,18 @@ struct JudgeCorpusSettings {
   /// Of the questions on which the judge should abstain this share is kept, at random; the rest is asked of no one.
   double keep_abstentions = 0.7;
 
+  int fewest_objects = 1;  ///< of a picture
+
+  /// Pictures of three or four objects with everything told: what belongs together must be told from what does not.
+  static JudgeCorpusSettings crowded() {
+    JudgeCorpusSettings settings = JudgeCorpusSettings{}.plain();
+    settings.clip = 0;
+    settings.dense = 1;
+    settings.terse = 0;
+    settings.fewest_objects = 3;
+    return settings;
+  }
+
   /// Captions in order, not disturbed, half of them with everything told: what reading is learnt from first.
   JudgeCorpusSettings plain() const {
     return {.clip = clip,
@@ -236,7 +248,7 @@ inline JudgeGroup draw_judge_group(std::uint64_t seed, std::uint32_t index, cons
     return detail::label(random, settings, detail::judge_caption(random, settings, clip, stranger, true), questions);
   }
   const ImagePlan plan = draw_image_plan(random);
-  const Scene scene = train_scene(draw_object_count(random, plan));
+  const Scene scene = train_scene(std::max(settings.fewest_objects, draw_object_count(random, plan)));
   const Scene stranger = train_scene(1 + draw_below(random, 4));
   const std::vector<WorldQuestion> questions = image_questions(random, scene, plan);
   return detail::label(random, settings, detail::judge_caption(random, settings, scene, stranger, false), questions);

@@ -162,6 +162,7 @@
 #include "caprl/judge/exact_judge.hpp"
 #include "caprl/judge/judge_groups.hpp"
 #include "caprl/judge/judge_prompts.hpp"
+#include "caprl/judge/judge_token_count.hpp"
 #include "caprl/judge/judge_tokens.hpp"
 #include "caprl/judge/length_term.hpp"
 #include "caprl/judge/option_orders.hpp"

@@ -174,6 +174,23 @@ TEST_CASE("gradients of log-probabilities that are computed by subtrees") {
                   [&] { return log_probabilities_by_parts(decoder, x, small_tree, pairs, 1.25, 3); });
 }
 
+TEST_CASE("what nothing reads has no gradient, and a backward pass without any is an error") {
+  const Var<double> x(random_tensor({3, 4}, 1), true);
+  const Parameter<double> read = random_parameter({2, 4}, 2), unread = random_parameter({5, 4}, 3);
+  Tape tape;
+  const Var<double> y = linear(x, read);
+  const Var<double> nobodys = rms_norm(linear(x, unread), random_parameter({5}, 4), 1e-6);
+  y.seed_gradient(random_tensor(y.shape(), 5));
+  tape.backward();
+  CHECK(x.has_gradient());
+  CHECK_FALSE(nobodys.has_gradient());
+  CHECK(inner(unread.gradient(), unread.gradient()) == 0);
+
+  linear(x, read);
+  CHECK_THROWS_WITH_AS(tape.backward(), doctest::Contains("[Tape::backward] expected a gradient seeded"), Error);
+  CHECK(Tape::recording());
+}
+
 TEST_CASE("gradients of a whole vision tower") {
   const BlockSettings block{
       .hidden_size = 8, .intermediate_size = 12, .attention_heads = 2, .key_value_heads = 2, .head_size = 4};

@@ -184,34 +184,20 @@ TEST_CASE("a group splits into parts that hold its subtrees") {
   // a root of another group, then 10 -> (4 -> (2, 3), 0, 6, 20, 1)
   const PrefixTree tree =
       PrefixTree::from_segments(indices({-1, -1, 1, 2, 2, 1, 1, 1, 1}), indices({5, 10, 4, 2, 3, 0, 6, 20, 1}));
-  const std::vector<SubtreePart> parts = split_by_subtrees(tree, 1, 15);
-  REQUIRE(parts.size() == 3);
-  CHECK(parts[0].tree == PrefixTree::from_segments(indices({-1, 0, 1, 1, 0, 0}), indices({10, 4, 2, 3, 0, 6})));
-  CHECK(parts[1].tree == PrefixTree::from_segments(indices({-1, 0}), indices({10, 20})));  // above the budget by itself
-  CHECK(parts[2].tree == PrefixTree::from_segments(indices({-1, 0}), indices({10, 1})));
-  std::set<Index> seen;
-  for (const SubtreePart& part : parts) {
-    CHECK(part.prefix_rows == 10);
-    CHECK(part.rows.size() == static_cast<std::size_t>(part.tree.rows()));
-    for (Index r = 0; r < part.tree.rows(); ++r) {
-      const Index row = part.rows[static_cast<std::size_t>(r)];
-      CHECK(part.tree.depth(r) == tree.depth(row));
-      if (r < part.prefix_rows) {
-        CHECK(row == 5 + r);
-      } else {
-        CHECK(seen.insert(row).second);
-      }
-    }
-  }
-  CHECK(seen.size() == 36);
-
-  const std::vector<SubtreePart> deeper = split_by_subtrees(tree, 2, 2);  // the prefix is a chain of two segments
-  REQUIRE(deeper.size() == 2);
-  CHECK(deeper[1].tree == PrefixTree::from_segments(indices({-1, 0, 1}), indices({10, 4, 3})));
-  CHECK(deeper[1].prefix_rows == 14);
-  CHECK(split_by_subtrees(tree, 8, 5).empty());
-  CHECK_THROWS_WITH_AS(split_by_subtrees(tree, 9, 5), doctest::Contains("expected a segment in [0, 9)"), Error);
-  CHECK_THROWS_WITH_AS(split_by_subtrees(tree, 0, 0), doctest::Contains("0 rows"), Error);
+  const std::vector<SubtreePlan> plans = plan_by_subtrees(tree, 15);
+  REQUIRE(plans.size() == 2);
+  CHECK(plans[0].part.tree == PrefixTree::from_segments(indices({-1}), indices({5})));
+  CHECK(plans[0].below.empty());
+  CHECK(plans[1].part.tree == PrefixTree::from_segments(indices({-1}), indices({10})));
+  const std::vector<SubtreePlan>& below = plans[1].below;
+  REQUIRE(below.size() == 3);
+  CHECK(below[0].part.tree == PrefixTree::from_segments(indices({-1, 0, 1, 1, 0, 0}), indices({10, 4, 2, 3, 0, 6})));
+  CHECK(below[1].part.tree == PrefixTree::from_segments(indices({-1, 0}), indices({10, 20})));  // a segment is not cut
+  CHECK(below[2].part.tree == PrefixTree::from_segments(indices({-1, 0}), indices({10, 1})));
+  for (const SubtreePlan& plan : below) CHECK(plan.part.prefix_rows == 10);
+  CHECK(below[2].row_begin() == 50);
+  CHECK(plan_by_subtrees(tree, 100).size() == 1);
+  CHECK_THROWS_WITH_AS(plan_by_subtrees(tree, 0), doctest::Contains("at least 1 row"), Error);
 }
 
 TEST_CASE("a forest is worked through in parts within a budget, each row once and after its prefix") {
@@ -220,7 +206,8 @@ TEST_CASE("a forest is worked through in parts within a budget, each row once an
     std::vector<Index> parents, lengths;
     for (std::uint32_t s = 1 + random.below(30); s > 0; --s) {
       Index parent = static_cast<Index>(parents.size()) - 1;  // the segment before, or one of its ancestors
-      for (std::uint32_t up = random.below(4); up > 0 && parent >= 0; --up) parent = parents[static_cast<std::size_t>(parent)];
+      for (std::uint32_t up = random.below(4); up > 0 && parent >= 0; --up)
+        parent = parents[static_cast<std::size_t>(parent)];
       parents.push_back(parent);
       lengths.push_back(random.below(6));
     }

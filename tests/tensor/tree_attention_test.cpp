@@ -241,8 +241,9 @@ TEST_CASE("a group split by subtrees gives the whole group's results") {
   Problem<double> whole(random, tree, options_of(4, 2, 8));
   whole.run();
 
-  const std::vector<SubtreePart> parts = split_by_subtrees(tree, 0, 80);
-  REQUIRE(parts.size() == 3);
+  const std::vector<SubtreePlan> plans = plan_by_subtrees(tree, 90);
+  REQUIRE(plans.size() == 1);
+  REQUIRE(plans[0].below.size() == 3);
   const PrefixTree prefix = PrefixTree::from_lengths(indices({90}));
   Tensor<double> out = Tensor<double>::zeros(whole.out.shape());
   Tensor<double> gradient = Tensor<double>::zeros(whole.fused.shape());
@@ -264,7 +265,7 @@ TEST_CASE("a group split by subtrees gives the whole group's results") {
       for (Index c = 0; c < gradient.dim(1); ++c) gradient.rows()(row, c) += part.d_fused.rows()(r, c);
     }
   };
-  for (const SubtreePart& part : parts) run_part(part.tree, part.prefix_rows, part.rows);
+  for (const SubtreePlan& plan : plans[0].below) run_part(plan.part.tree, plan.part.prefix_rows, plan.part.rows);
   run_part(prefix, 0, prefix.path_rows(0));  // the prefix, once, last
   CHECK(ref::relative_difference(out.rows(), ref::matrix_of(whole.out.rows())) < 1e-12);
   CHECK(ref::relative_difference(gradient.rows(), ref::matrix_of(whole.d_fused.rows())) < 1e-12);

@@ -141,6 +141,24 @@ TEST_CASE("a run that died between saving a best checkpoint and keeping it keeps
   CHECK(again.best_score() == 0.5);
 }
 
+TEST_CASE("the tokens that a judge counts are in the metrics, step by step") {
+  const testing::TemporaryFolder folder;
+  JudgeTokenCount count{.read = 1000};  // by others, before
+  PerCaption judge{"e", [&](const CaptionItem& item, const Caption& caption) {
+                     count.read += 3;
+                     return share_of_e(item, caption);
+                   }};
+  TrainerSettings settings = small_settings(folder.path() / "run", 2);
+  settings.judge_tokens = &count;
+  train(small_policy(), judge, settings);
+  std::ifstream file(folder.path() / "run/metrics.jsonl");
+  Index steps = 0;
+  for (std::string line; std::getline(file, line); ++steps) {
+    CHECK(nlohmann::json::parse(line).at("judge_tokens").get<Index>() == 3 * 4 * 6);
+  }
+  CHECK(steps == 2);
+}
+
 TEST_CASE("a run does not go on with other settings") {
   const testing::TemporaryFolder folder;
   PerCaption judge{"e", share_of_e};

@@ -108,3 +108,23 @@ TEST_CASE("a judge's training text is labelled by what the caption says") {
   CHECK(counterfactual / answered > 0.05);
   CHECK(world::draw_judge_group(1, 4).caption == world::draw_judge_group(1, 4).caption);
 }
+
+TEST_CASE("crowded drills: at least three objects, everything told, and facts as the caption has them") {
+  int facts = 0;
+  for (std::uint32_t i = 0; i < 200; ++i) {
+    const world::JudgeGroup group = world::draw_judge_group(1, i, world::JudgeCorpusSettings::crowded());
+    const world::ParsedCaption parsed = world::parse_caption(group.caption);
+    CHECK(parsed.objects.size() >= 3);
+    CHECK(parsed.events.empty());
+    for (const world::Drill& drill : group.drills) {
+      for (const auto& [question, answer] : drill.facts) {
+        CAPTURE(drill.key + " " + question);
+        CHECK(!answer.empty());
+        if (!question.starts_with("where seen")) CHECK(group.caption.find(answer) != std::string::npos);
+        ++facts;
+      }
+      CHECK(group.caption.find(drill.key) != std::string::npos);
+    }
+  }
+  CHECK(facts > 200 * 3 * 4);
+}

@@ -18,15 +18,13 @@ Var<T, Device> swiglu(const Var<T, Device>& gate_up) {
   };
   const auto [gate, up] = halves(gate_up.rows());
   swiglu(Device{}, gate, up, y.rows());
-  if (y.needs_gradient()) {
-    Tape::record([=] {
-      Tensor<T, Device> gradient(gate_up.shape());
-      const auto [d_gate, d_up] = halves(gradient.rows());
-      const auto [kept_gate, kept_up] = halves(gate_up.rows());
-      swiglu_backward(Device{}, kept_gate, kept_up, y.gradient().rows(), d_gate, d_up);
-      add_gradient(gate_up, gradient);
-    });
-  }
+  record_backward(y, [=] {
+    Tensor<T, Device> gradient(gate_up.shape());
+    const auto [d_gate, d_up] = halves(gradient.rows());
+    const auto [kept_gate, kept_up] = halves(gate_up.rows());
+    swiglu_backward(Device{}, kept_gate, kept_up, y.gradient().rows(), d_gate, d_up);
+    add_gradient(gate_up, gradient);
+  });
   return y;
 }
 
@@ -35,13 +33,11 @@ template <class T, class Device>
 Var<T, Device> gelu(const Var<T, Device>& x, GeluForm form = GeluForm::tanh) {
   Var<T, Device> y(Tensor<T, Device>(x.shape()), needs_backward(x));
   gelu(Device{}, form, x.rows(), y.rows());
-  if (y.needs_gradient()) {
-    Tape::record([=] {
-      Tensor<T, Device> gradient(x.shape());
-      gelu_backward(Device{}, form, x.rows(), y.gradient().rows(), gradient.rows());
-      add_gradient(x, gradient);
-    });
-  }
+  record_backward(y, [=] {
+    Tensor<T, Device> gradient(x.shape());
+    gelu_backward(Device{}, form, x.rows(), y.gradient().rows(), gradient.rows());
+    add_gradient(x, gradient);
+  });
   return y;
 }
 

@@ -12,12 +12,10 @@ template <class T, class Device>
 Var<T, Device> add(const Var<T, Device>& a, const Var<T, Device>& b) {
   Var<T, Device> y(Tensor<T, Device>(a.shape()), needs_backward(a, b));
   add(Device{}, a.rows(), b.rows(), y.rows());
-  if (y.needs_gradient()) {
-    Tape::record([=] {
-      if (a.needs_gradient() && b.needs_gradient()) add_gradient(a, y.gradient().clone());
-      hand_on_gradient(y, b.needs_gradient() ? b : a);
-    });
-  }
+  record_backward(y, [=] {
+    if (a.needs_gradient() && b.needs_gradient()) add_gradient(a, y.gradient().clone());
+    hand_on_gradient(y, b.needs_gradient() ? b : a);
+  });
   return y;
 }
 

@@ -68,14 +68,12 @@ Var<T, Device> tree_attention(const Var<T, Device>& qkv, const PrefixTree& tree,
   detail::require_fused_heads(qkv.shape(), tree.rows(), options);
   const detail::FusedHeads<T> heads(qkv.rows(), options);
   const detail::TreeAttended<T, Device> attended(tree, 0, options, heads.q, heads.k, heads.v, needs_backward(qkv));
-  if (attended.out.needs_gradient()) {
-    Tape::record([=] {
-      Tensor<T, Device> d_qkv(qkv.shape());
-      const detail::FusedHeads<T> d(d_qkv.rows(), options);
-      attended.backward(d.q, d.k, d.v);
-      add_gradient(qkv, d_qkv);
-    });
-  }
+  record_backward(attended.out, [=] {
+    Tensor<T, Device> d_qkv(qkv.shape());
+    const detail::FusedHeads<T> d(d_qkv.rows(), options);
+    attended.backward(d.q, d.k, d.v);
+    add_gradient(qkv, d_qkv);
+  });
   return attended.out;
 }
 
@@ -95,18 +93,16 @@ Var<T, Device> tree_attention_below(const Var<T, Device>& prefix, const Var<T, D
   const detail::TreeAttended<T, Device> attended(
       tree, above, options, heads.q, gathered.rows().columns_between(0, keys),
       gathered.rows().columns_between(keys, 2 * keys), needs_backward(qkv, prefix));
-  if (attended.out.needs_gradient()) {
-    Tape::record([=] {
-      Tensor<T, Device> d_qkv(qkv.shape());
-      const Tensor<T, Device> d_gathered(gathered.shape());
-      const detail::FusedHeads<T> d(d_qkv.rows(), options);
-      attended.backward(d.q, d_gathered.rows().columns_between(0, keys),
-                        d_gathered.rows().columns_between(keys, 2 * keys));
-      copy_rows(Device{}, d_gathered.rows().rows_between(above, tree.rows()), d.keys_values);
-      add_gradient(prefix, d_gathered.slice(0, above));
-      add_gradient(qkv, d_qkv);
-    });
-  }
+  record_backward(attended.out, [=] {
+    Tensor<T, Device> d_qkv(qkv.shape());
+    const Tensor<T, Device> d_gathered(gathered.shape());
+    const detail::FusedHeads<T> d(d_qkv.rows(), options);
+    attended.backward(d.q, d_gathered.rows().columns_between(0, keys),
+                      d_gathered.rows().columns_between(keys, 2 * keys));
+    copy_rows(Device{}, d_gathered.rows().rows_between(above, tree.rows()), d.keys_values);
+    add_gradient(prefix, d_gathered.slice(0, above));
+    add_gradient(qkv, d_qkv);
+  });
   return attended.out;
 }
 

@@ -16,13 +16,11 @@ Var<T, Device> unfold(const Var<T, Device>& x, const Convolution& shape) {
                                       shape.kernel * shape.kernel * x.shape().columns()}),
                    needs_backward(x));
   unfold(Device{}, shape, x.rows(), y.rows());
-  if (y.needs_gradient()) {
-    Tape::record([=] {
-      Tensor<T, Device> gradient(x.shape());
-      unfold_backward(Device{}, shape, y.gradient().rows(), gradient.rows());
-      add_gradient(x, gradient);
-    });
-  }
+  record_backward(y, [=] {
+    Tensor<T, Device> gradient(x.shape());
+    unfold_backward(Device{}, shape, y.gradient().rows(), gradient.rows());
+    add_gradient(x, gradient);
+  });
   return y;
 }
 

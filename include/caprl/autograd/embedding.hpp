@@ -27,20 +27,18 @@ Var<T, Device> embed(const Parameter<T, Device>& table, const Var<T, Device>& fe
   }
   Var<T, Device> y(Tensor<T, Device>({row_count, columns}), needs_backward(table, features));
   launch_rows(Device{}, row_count, GatherRowsOfTwo<T>{table.rows(), media, sources.data(), y.rows()}, columns);
-  if (y.needs_gradient()) {
-    Tape::record([=, picked = std::move(sources)] {
-      const PlaceGroups groups = group_by_place(std::span<const Index>(picked));
-      const auto [of_table, of_features] = split_places(groups, vocabulary);
-      const auto sum_into = [&](const PlaceGroups& part, auto rows) {
-        add_place_groups(Device{}, part, y.gradient().rows(), rows);
-      };
-      if (table.trainable()) sum_into(of_table, table.gradient().rows());
-      if (features.needs_gradient()) {
-        if (!features.has_gradient()) features.seed_gradient(Tensor<T, Device>::zeros(features.shape()));
-        sum_into(of_features, features.gradient().rows());
-      }
-    });
-  }
+  record_backward(y, [=, picked = std::move(sources)] {
+    const PlaceGroups groups = group_by_place(std::span<const Index>(picked));
+    const auto [of_table, of_features] = split_places(groups, vocabulary);
+    const auto sum_into = [&](const PlaceGroups& part, auto rows) {
+      add_place_groups(Device{}, part, y.gradient().rows(), rows);
+    };
+    if (table.trainable()) sum_into(of_table, table.gradient().rows());
+    if (features.needs_gradient()) {
+      if (!features.has_gradient()) features.seed_gradient(Tensor<T, Device>::zeros(features.shape()));
+      sum_into(of_features, features.gradient().rows());
+    }
+  });
   return y;
 }
 

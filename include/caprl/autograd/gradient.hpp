@@ -1,9 +1,23 @@
 #pragma once
 
+#include <utility>
+
 #include "caprl/autograd/var.hpp"
 #include "caprl/tensor/kernels/elementwise.hpp"
 
 namespace caprl {
+
+/// Records an op's backward pass if `result` needs a gradient. It runs if one has reached `result`: what nothing else
+/// reads has none.
+template <class T, class Device, class Backward>
+void record_backward(const Var<T, Device>& result, Backward backward) {
+  if (!needs_backward(result)) return;
+  Tape::record([result, run = std::move(backward)] {
+    if (!result.has_gradient()) return false;
+    run();
+    return true;
+  });
+}
 
 /// Adds `gradient` to what `var` has, or makes it the gradient if there is none. The tensor must not be used
 /// afterwards.

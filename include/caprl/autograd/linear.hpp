@@ -40,7 +40,7 @@ Var<T, Device> linear(const Var<T, Device>& x, const Parameter<T, Device>& weigh
   detail::require_linear("linear", x, weight);
   Var<T, Device> y(Tensor<T, Device>({x.shape().rows(), weight.shape()[0]}), needs_backward(x, weight));
   gemm<T>(Device{}, Transpose::no, Transpose::yes, T{1}, x.rows(), weight.rows(), T{0}, y.rows());
-  if (y.needs_gradient()) Tape::record([=] { detail::linear_backward(x, weight, y.gradient()); });
+  record_backward(y, [=] { detail::linear_backward(x, weight, y.gradient()); });
   return y;
 }
 
@@ -51,12 +51,10 @@ Var<T, Device> linear(const Var<T, Device>& x, const Parameter<T, Device>& weigh
   Var<T, Device> y(Tensor<T, Device>({x.shape().rows(), weight.shape()[0]}), needs_backward(x, weight, bias));
   gemm<T>(Device{}, Transpose::no, Transpose::yes, T{1}, x.rows(), weight.rows(), T{0}, y.rows());
   add_bias(Device{}, y.rows(), bias.value().data(), y.rows());
-  if (y.needs_gradient()) {
-    Tape::record([=] {
-      detail::linear_backward(x, weight, y.gradient());
-      if (bias.trainable()) add_column_sums(Device{}, y.gradient().rows(), bias.gradient().data());
-    });
-  }
+  record_backward(y, [=] {
+    detail::linear_backward(x, weight, y.gradient());
+    if (bias.trainable()) add_column_sums(Device{}, y.gradient().rows(), bias.gradient().data());
+  });
   return y;
 }
 
@@ -69,12 +67,10 @@ Var<T, Device> linear_residual(const Var<T, Device>& x, const Parameter<T, Devic
   Var<T, Device> y(Tensor<T, Device>({x.shape().rows(), weight.shape()[0]}), needs_backward(x, weight, residual));
   copy_rows(Device{}, residual.rows(), y.rows());
   gemm<T>(Device{}, Transpose::no, Transpose::yes, T{1}, x.rows(), weight.rows(), T{1}, y.rows());
-  if (y.needs_gradient()) {
-    Tape::record([=] {
-      detail::linear_backward(x, weight, y.gradient());
-      hand_on_gradient(y, residual);
-    });
-  }
+  record_backward(y, [=] {
+    detail::linear_backward(x, weight, y.gradient());
+    hand_on_gradient(y, residual);
+  });
   return y;
 }
 

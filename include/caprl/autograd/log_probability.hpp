@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "caprl/autograd/gradient.hpp"
 #include "caprl/autograd/var.hpp"
 #include "caprl/tensor/cpu/head.hpp"
 
@@ -19,18 +20,16 @@ Var<T, Device> token_log_probabilities(const Var<T, Device>& hidden, const Param
   Tensor<T, Device> log_total({count});
   head_log_probability<T>(Device{}, hidden.rows(), head.rows(), pairs, scale,
                           {.log_probability = result.value().span(), .log_total = log_total.span(), .entropy = {}});
-  if (result.needs_gradient()) {
-    Tape::record([=, asked = std::move(pairs)] {
-      HeadGradient<T> gradient;
-      if (hidden.needs_gradient()) {
-        if (!hidden.has_gradient()) hidden.seed_gradient(Tensor<T, Device>::zeros(hidden.shape()));
-        gradient.hidden = hidden.gradient().rows();
-      }
-      if (head.trainable()) gradient.weight = head.gradient().rows();
-      head_log_probability_backward<T>(Device{}, hidden.rows(), head.rows(), asked, scale, log_total.span(),
-                                       result.gradient().span(), gradient);
-    });
-  }
+  record_backward(result, [=, asked = std::move(pairs)] {
+    HeadGradient<T> gradient;
+    if (hidden.needs_gradient()) {
+      if (!hidden.has_gradient()) hidden.seed_gradient(Tensor<T, Device>::zeros(hidden.shape()));
+      gradient.hidden = hidden.gradient().rows();
+    }
+    if (head.trainable()) gradient.weight = head.gradient().rows();
+    head_log_probability_backward<T>(Device{}, hidden.rows(), head.rows(), asked, scale, log_total.span(),
+                                     result.gradient().span(), gradient);
+  });
   return result;
 }
 

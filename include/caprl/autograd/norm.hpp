@@ -1,5 +1,6 @@
 #pragma once
 
+#include "caprl/autograd/gradient.hpp"
 #include "caprl/autograd/var.hpp"
 #include "caprl/tensor/cpu/launch.hpp"
 #include "caprl/tensor/kernels/rms_norm.hpp"
@@ -13,22 +14,20 @@ Var<T, Device> rms_norm(const Var<T, Device>& x, const Parameter<T, Device>& gai
   Tensor<Accumulator<T>, Device> inverse_rms({x.shape().rows()});
   rms_norm(Device{}, x.rows(), static_cast<const T*>(gain.value().data()), static_cast<Accumulator<T>>(epsilon),
            y.rows(), inverse_rms.data());
-  if (y.needs_gradient()) {
-    Tape::record([=] {
-      Tensor<T, Device> unasked;  // a gradient that nobody asks for still needs a place to go to
-      GradientSlot<T, Device> slot;
-      if (x.needs_gradient()) {
-        slot = x.gradient_slot();
-      } else {
-        unasked = Tensor<T, Device>(x.shape());
-        slot = {unasked.rows(), true};
-      }
-      using G = typename Parameter<T, Device>::Gradient;
-      rms_norm_backward(Device{}, x.rows(), static_cast<const T*>(gain.value().data()),
-                        static_cast<const Accumulator<T>*>(inverse_rms.data()), y.gradient().rows(), slot.rows,
-                        !slot.fresh, gain.trainable() ? gain.gradient().data() : static_cast<G*>(nullptr));
-    });
-  }
+  record_backward(y, [=] {
+    Tensor<T, Device> unasked;  // a gradient that nobody asks for still needs a place to go to
+    GradientSlot<T, Device> slot;
+    if (x.needs_gradient()) {
+      slot = x.gradient_slot();
+    } else {
+      unasked = Tensor<T, Device>(x.shape());
+      slot = {unasked.rows(), true};
+    }
+    using G = typename Parameter<T, Device>::Gradient;
+    rms_norm_backward(Device{}, x.rows(), static_cast<const T*>(gain.value().data()),
+                      static_cast<const Accumulator<T>*>(inverse_rms.data()), y.gradient().rows(), slot.rows,
+                      !slot.fresh, gain.trainable() ? gain.gradient().data() : static_cast<G*>(nullptr));
+  });
   return y;
 }
 

@@ -17,7 +17,7 @@ Var<T, Device> recompute(const Var<T, Device>& x, const Compute& compute) {
     const NoGradient silent;
     y = Var<T, Device>(compute(x).value(), true);
   }
-  Tape::record([=] {
+  record_backward(y, [=] {
     Tape tape;
     const Var<T, Device> input(x.value(), x.needs_gradient());
     const Var<T, Device> again = compute(input);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "caprl/autograd/gradient.hpp"
 #include "caprl/autograd/var.hpp"
 #include "caprl/tensor/cpu/launch.hpp"
 #include "caprl/tensor/kernels/rotary.hpp"
@@ -17,7 +18,7 @@ void rotary_in_place(const Var<T, Device>& x, Index columns, const Tensor<float,
     rotary(Device{}, direction, cosine.rows(), sine.rows(), heads, heads);
   };
   turn(Turn::forward, x.value());
-  if (needs_backward(x)) Tape::record([=] { turn(Turn::backward, x.gradient()); });
+  record_backward(x, [=] { turn(Turn::backward, x.gradient()); });
 }
 
 }  // namespace caprl

@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "caprl/core/error.hpp"
+
 namespace caprl {
 
 /// Records the backward passes of the ops that run while it lives, in the order they ran.
@@ -13,11 +15,12 @@ namespace caprl {
 ///
 ///     Tape tape;
 ///     Var<float> y = linear(x, weight);
-///     seed_gradient(y, dy);
+///     y.seed_gradient(dy);
 ///     tape.backward();            // x.gradient() and weight.gradient() are there
 class Tape {
  public:
-  using Backward = std::function<void()>;
+  /// An op's backward pass. True if a gradient had reached the op's result, so that it did something.
+  using Backward = std::function<bool()>;
 
   Tape() : enclosing_(std::exchange(current(), this)) {}
   ~Tape() { current() = enclosing_; }
@@ -31,16 +34,9 @@ class Tape {
   static void record(Backward backward) { current()->backwards_.push_back(std::move(backward)); }
 
   /// Runs the recorded passes from the last to the first, from gradients that were seeded before. Each pass is
-  /// destroyed after its run, and with it the tensors that it kept. The tape is empty afterwards.
-  void backward() {
-    Tape* const outer = std::exchange(current(), nullptr);
-    while (!backwards_.empty()) {
-      const Backward pass = std::move(backwards_.back());
-      backwards_.pop_back();
-      pass();
-    }
-    current() = outer;
-  }
+  /// destroyed after its run, and with it the tensors that it kept. The tape is empty afterwards. Throws Error if no
+  /// result that was recorded has a gradient: then none was seeded.
+  void backward();
 
  private:
   friend class NoGradient;
@@ -65,5 +61,16 @@ class NoGradient {
  private:
   Tape* suspended_;
 };
+
+inline void Tape::backward() {
+  const NoGradient silent;
+  bool reached = backwards_.empty();
+  while (!backwards_.empty()) {
+    const Backward pass = std::move(backwards_.back());
+    backwards_.pop_back();
+    reached = pass() || reached;
+  }
+  require(reached, "[Tape::backward] expected a gradient seeded in a recorded result, got none");
+}
 
 }  // namespace caprl

@@ -13,6 +13,7 @@
 #include "caprl/autograd/embedding.hpp"
 #include "caprl/autograd/log_probability.hpp"
 #include "caprl/judge/judge_prompts.hpp"
+#include "caprl/judge/judge_token_count.hpp"
 #include "caprl/model/decoder.hpp"
 #include "caprl/model/packed_products.hpp"
 #include "caprl/model/weight_format.hpp"
@@ -20,13 +21,6 @@
 #include "caprl/sampling/sample.hpp"
 
 namespace caprl {
-
-/// Tokens that judges have read, and those that they would have read without sharing. The caller owns it, and may give
-/// the same to several judges.
-struct JudgeTokenCount {
-  Index read = 0;
-  Index repeated = 0;
-};
 
 /// A judge's language model at work: reads prompts together, what they share once, and tells the letters that they
 /// would be answered with, or writes answers.

@@ -91,16 +91,13 @@ class PartsOfDecoder {
     if (above != nullptr) copy_rows(Device{}, above->rows(), both.rows().rows_between(0, above_rows));
     copy_rows(Device{}, heads.keys_values, both.rows().rows_between(above_rows, both.shape()[0]));
     const Var<T, Device> leaf(both, needs_backward(qkv));
-    if (leaf.needs_gradient()) {
-      // Recorded before the part's attention, this runs after that has set the gradient of qkv.
-      Tape::record([=, kept = above == nullptr ? Var<T, Device>() : *above] {
-        if (!leaf.has_gradient()) return;
-        const FusedHeads<T> d(qkv.gradient().rows(), options);
-        const Tensor<T, Device>& gradient = leaf.gradient();
-        add_into<Device, T>(Device{}, gradient.rows().rows_between(above_rows, gradient.shape()[0]), d.keys_values);
-        if (kept.defined()) add_gradient(kept, gradient.slice(0, above_rows));
-      });
-    }
+    // Recorded before the part's attention, this runs after that has set the gradient of qkv.
+    record_backward(leaf, [=, kept = above == nullptr ? Var<T, Device>() : *above] {
+      const FusedHeads<T> d(qkv.gradient().rows(), options);
+      const Tensor<T, Device>& gradient = leaf.gradient();
+      add_into<Device, T>(Device{}, gradient.rows().rows_between(above_rows, gradient.shape()[0]), d.keys_values);
+      if (kept.defined()) add_gradient(kept, gradient.slice(0, above_rows));
+    });
     return leaf;
   }
 
@@ -136,7 +133,7 @@ Var<T, Device> log_probabilities_by_parts(const Decoder<T, Device>& decoder, con
   const Var<T, Device> result(Tensor<T, Device>({count}), Tape::recording());
   const detail::PartsOfDecoder<T, Device> parts(decoder, x, tree, std::move(pairs), inverse_temperature, row_budget);
   parts.forward(result.value());
-  if (result.needs_gradient()) Tape::record([=] { parts.backward(result.gradient()); });
+  record_backward(result, [=] { parts.backward(result.gradient()); });
   return result;
 }
 

@@ -50,34 +50,6 @@ inline SubtreePart part_of_tree(const PrefixTree& tree, Index segment, Index beg
 
 }  // namespace detail
 
-/// Splits what lies below `segment` into parts of consecutive children with at most `row_budget` rows each, the prefix
-/// not counted. A child that is larger than the budget with all that is below it is a part by itself. Throws Error if
-/// the segment does not exist or the budget is not positive.
-inline std::vector<SubtreePart> split_by_subtrees(const PrefixTree& tree, Index segment, Index row_budget) {
-  if (segment < 0 || segment >= tree.segment_count() || row_budget < 1) {
-    throw Error("[split_by_subtrees] expected a segment in [0, " + std::to_string(tree.segment_count()) +
-                ") and a budget of at least 1 row, got segment " + std::to_string(segment) + " and " +
-                std::to_string(row_budget) + " rows");
-  }
-  std::vector<SubtreePart> parts;
-  Index begin = segment + 1;  // the part being filled: segments [begin, s), `rows` rows
-  Index rows = 0;
-  Index s = begin;
-  while (s < tree.segment_count() && tree.segment(s).parent >= segment) {
-    const Index child_rows = tree.segment(s).subtree_row_end - tree.segment(s).row_begin;
-    if (s > begin && rows + child_rows > row_budget) {
-      parts.push_back(detail::part_of_tree(tree, segment, begin, s));
-      begin = s;
-      rows = 0;
-    }
-    rows += child_rows;
-    const Index child = s++;
-    while (s < tree.segment_count() && tree.segment(s).parent >= child) ++s;
-  }
-  if (s > begin) parts.push_back(detail::part_of_tree(tree, segment, begin, s));
-  return parts;
-}
-
 /// How a tree too large for memory is worked through, depth first: the part's rows after its prefix are computed, then
 /// the plans below, whose prefix is this part's whole tree.
 struct SubtreePlan {

@@ -9,6 +9,7 @@
 #include "caprl/advantage/rloo.hpp"
 #include "caprl/core/progress.hpp"
 #include "caprl/data/order.hpp"
+#include "caprl/judge/judge_token_count.hpp"
 #include "caprl/train/policy_gradient.hpp"
 #include "caprl/train/run.hpp"
 #include "caprl/train/step_metrics.hpp"
@@ -29,6 +30,7 @@ struct TrainerSettings {
   double missing_limit = 0.5;           ///< share of groups without a reward above which the run stops
   bool off_policy = false;              ///< allow samplers that filter: the recorded numbers are then not theirs
   Index validate_every = 0;             ///< steps; 0: never
+  const JudgeTokenCount* judge_tokens = nullptr;  ///< that the judge counts in: then the metrics have `judge_tokens`
   std::uint64_t seed = 0;
   std::string title = "reinforce";
 };
@@ -68,9 +70,11 @@ class Trainer {
       StepMetrics figures(run.step());
       const auto collected = collect_step(items, load, order, run.step());
       figures.rollout(collected);
+      const Index tokens_before = judge_tokens();
       const auto rewards = judge_groups(judge_, collected);
       const RewardSelection selection = select(collected, rewards);
       figures.judged(collected, rewards, selection, judge_.part_names());
+      if (settings_.judge_tokens != nullptr) figures.metrics().add("judge_tokens", judge_tokens() - tokens_before);
       const Advantages advantages = estimator_(selection.batch);
       const WeightedRollouts weighted = weigh(collected, selection, advantages);
       figures.advantages(advantages);
@@ -90,6 +94,7 @@ class Trainer {
   }
 
  private:
+  Index judge_tokens() const { return settings_.judge_tokens == nullptr ? 0 : settings_.judge_tokens->read; }
   double temperature() const { return sampler_.temperature() > 0 ? sampler_.temperature() : 1.0; }
 
   template <class Load>
