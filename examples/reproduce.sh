@@ -5,7 +5,7 @@
 # usage: reproduce.sh [--few] [OUT]    (--few: a few steps and items, to see that it runs)
 set -euo pipefail
 cd "$(dirname "$0")/.."
-images=(--train-images 6000 --validation-images 500 --test-images 2000) steps=100 batch=32
+images=(--train-images 6000 --validation-images 500 --test-images 2000) steps=50 batch=32
 clips=(--train-clips 2000 --validation-clips 200 --test-clips 1400) clip_steps=60 clip_batch=16 test_clips=1000
 best_of=64 best_items=250 few=()
 if [ "${1:-}" = --few ]; then
@@ -91,8 +91,8 @@ for medium in image video; do
     "$programs/check_judge" --judge "$second_judge" --data "${test[$medium]}" --name "$medium.second" --out "$summary"
   stage "truth_$medium" measure "$medium" truth --truth
   stage "blind_$medium" measure "$medium" blind --blind
-  stage "${medium}_measure_base1" caption_and_measure "$medium" base1 "$weights/captioner1" base
-  stage "${medium}_measure_base2" caption_and_measure "$medium" base2 "$weights/captioner2" base2
+  stage "measure_${medium}_base1" caption_and_measure "$medium" base1 "$weights/captioner1" base
+  stage "measure_${medium}_base2" caption_and_measure "$medium" base2 "$weights/captioner2" base2
 done
 
 # RUN BASE SEED: reinforcement on images, then on videos from there; the video stage's image captions are held against

@@ -5,13 +5,13 @@
 # usage: train_weights.sh [--few] [OUT]    (--few: a few steps, to see that it runs)
 set -euo pipefail
 cd "$(dirname "$0")/.."
-images=20000 held_out=1000 clips=4000 held_out_clips=400 more_clips=10000
-image_steps=2000 clip_steps=1500 event_steps=1200 base_steps=600
-judge=(--steps 8000 --drill-steps 3000)
+images=20000 held_out=1000 clips=4000 held_out_clips=400
+image_steps=2000 clip_steps=1500 base_steps=600
+read_steps=(--steps 8000 --drill-steps 3000) judge_steps=(--steps 3200 --drill-steps 1200)
 if [ "${1:-}" = --few ]; then
-  images=128 held_out=32 clips=32 held_out_clips=32 more_clips=32
-  image_steps=3 clip_steps=2 event_steps=2 base_steps=3
-  judge=(--steps 4 --drill-steps 2)
+  images=128 held_out=32 clips=32 held_out_clips=32
+  image_steps=3 clip_steps=2 base_steps=3
+  read_steps=(--steps 4 --drill-steps 2) judge_steps=(--steps 2 --drill-steps 1)
   shift
 fi
 out=${1:-build/weights}
@@ -26,15 +26,12 @@ world=$out/world
 [ -f "$world/videos_validation.jsonl" ] ||
   "$programs/world/world_make" --out "$world" --train-images "$images" --validation-images "$held_out" \
     --train-clips "$clips" --validation-clips "$held_out_clips" --seed 1
-[ -f "$out/more_clips/videos_validation.jsonl" ] ||
-  "$programs/world/world_make" --out "$out/more_clips" --train-images 1 --validation-images 1 \
-    --train-clips "$more_clips" --validation-clips "$held_out_clips" --seed 1
 [ -f "$out/tokenizer.json" ] ||
   "$programs/train_tokenizer" --data "$world/images_validation.jsonl" "$world/videos_validation.jsonl" \
     --vocabulary 560 --out "$out/tokenizer.json"
 
-# Pictures with everything that is there, so that the captioner learns to see; clips among them, then clips alone, so that
-# it learns what happens when; then mostly terse captions of both, which it is left with.
+# Pictures with everything that is there, so that the captioner learns to see; clips among them, so that it learns what
+# happens when; then mostly terse captions of both, which it is left with.
 sft() {  # OUT OPTIONS...
   local folder=$1
   shift
@@ -48,19 +45,23 @@ for i in 1 2; do
     --steps "$image_steps" --seed "$seed"
   sft "$out/clips$i" --model "$out/pictures$i/model" "${both[@]}" --caption-field caption_dense \
     --steps "$clip_steps" --learning-rate 1.5e-3 --seed $((seed + 1))
-  sft "$out/events$i" --model "$out/clips$i/model" --data "$out/more_clips/videos_train.jsonl" \
-    --validation "$world/videos_validation.jsonl" --caption-field caption_dense --steps "$event_steps" --batch 32 \
-    --learning-rate 1.5e-3 --seed $((seed + 3))
-  sft "$out/captioner$i" --model "$out/events$i/model" "${both[@]}" \
+  sft "$out/captioner$i" --model "$out/clips$i/model" "${both[@]}" \
     --steps "$base_steps" --learning-rate 1e-3 --seed $((seed + 2)) --bf16
 done
-# The second judge is smaller and never trained against: it tells whether a captioner only pleases the first.
-train_judge() {
-  "$programs/train_judge" --tokenizer "$out/tokenizer.json" "${judge[@]}" --groups 16 --learning-rate 2e-3 --bf16 \
-    --threads 1 "$@"
+# A judge learns to read pictures' captions first, then clips' too. The second judge is smaller and never trained against:
+# it tells whether a captioner only pleases the first.
+train_judge() {  # OUT OPTIONS...
+  local folder=$1
+  shift
+  [ -d "$folder/model" ] || "$programs/train_judge" --groups 16 --bf16 --threads 1 --out "$folder" "$@"
 }
-[ -d "$out/judge1/model" ] || train_judge --seed 1 --out "$out/judge1"
-[ -d "$out/judge2/model" ] || train_judge --seed 2 --width 96 --out "$out/judge2"
+for i in 1 2; do
+  width=$((160 - 32 * i))  # 128, 96
+  train_judge "$out/reader$i" --tokenizer "$out/tokenizer.json" "${read_steps[@]}" --width "$width" --seed "$i" \
+    --learning-rate 2e-3
+  train_judge "$out/judge$i" --model "$out/reader$i/model" "${judge_steps[@]}" --clip-share 0.6 --seed $((i + 2)) \
+    --learning-rate 1.5e-3
+done
 for name in captioner1 captioner2 judge1 judge2; do
   mkdir -p "$out/weights/$name"
   cp "$out/$name/model/"* "$out/weights/$name/"
