@@ -104,14 +104,14 @@ void run(const Options& options) {
   summary.add("judges." + options.name + ".advantage_square", spread);
 
   // make(seed, count) gives a judge; errors and tokens are means over seeds.
-  const auto measure = [&](const std::string& judge_name, const auto& make) {
+  const auto measure = [&](const std::string& judge_name, std::uint64_t seeds, const auto& make) {
     JudgeTokenCount count;
     double error = 0;
-    for (std::uint64_t seed = 1; seed <= options.seeds; ++seed) {
-      error += mean_squared_error(advantages(make(seed, &count), groups), truth) / static_cast<double>(options.seeds);
+    for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+      error += mean_squared_error(advantages(make(seed, &count), groups), truth) / static_cast<double>(seeds);
     }
-    const double tokens = static_cast<double>(count.read) /
-                          static_cast<double>(static_cast<Index>(options.seeds) * groups.caption_count());
+    const double tokens =
+        static_cast<double>(count.read) / static_cast<double>(static_cast<Index>(seeds) * groups.caption_count());
     std::printf("%-32s %16.1f %14.6f\n", judge_name.c_str(), tokens, error);
     std::fflush(stdout);
     summary.add("judges." + options.name + "." + judge_name + ".tokens", tokens);
@@ -119,21 +119,16 @@ void run(const Options& options) {
   };
   for (const Index orders : {1, 2, 0}) {
     const std::string which = orders == 0 ? "all" : std::to_string(orders);
-    measure("exact.cyclic_" + which, [&](std::uint64_t seed, JudgeTokenCount* count) {
+    measure("exact.cyclic_" + which, orders == 0 ? 1 : options.seeds, [&](std::uint64_t seed, JudgeTokenCount* count) {
       const OptionOrders some{.kind = OptionOrders::Kind::cyclic, .count = orders, .seed = seed};
       return ExactJudge<float>(folder.model, folder.tokenizer, {.prompt = prompt, .orders = some}, count);
     });
   }
-  for (const double temperature : {0.6, 1.0}) {
-    for (const Index draws : {1, 2, 4, 8, 16, 32}) {
-      const std::string which = std::to_string(draws) + (temperature < 1 ? ".published_temperature" : "");
-      measure("sampled.draws_" + which, [&](std::uint64_t seed, JudgeTokenCount* count) {
-        SampledJudgeSettings settings{.prompt = prompt, .draws = draws};
-        settings.temperature = temperature;
-        settings.seed = seed;
-        return SampledJudge<float>(folder.model, folder.tokenizer, settings, count);
-      });
-    }
+  for (const Index draws : {1, 2, 4, 8, 16, 32}) {
+    measure("sampled.draws_" + std::to_string(draws), options.seeds, [&](std::uint64_t seed, JudgeTokenCount* count) {
+      const SampledJudgeSettings settings{.prompt = prompt, .draws = draws, .seed = seed};
+      return SampledJudge<float>(folder.model, folder.tokenizer, settings, count);
+    });
   }
   if (!options.out.empty()) summary.save(options.out);
 }

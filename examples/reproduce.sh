@@ -4,6 +4,7 @@
 # a grammar. Stages that are done are skipped, and one that was stopped goes on, when started again.
 # usage: reproduce.sh [--few] [OUT]    (--few: a few steps and items, to see that it runs)
 set -euo pipefail
+trap 'exit 130' INT TERM  # a program that Ctrl-C stops has saved and ends well, but the rest must not run
 cd "$(dirname "$0")/.."
 images=(--train-images 6000 --validation-images 500 --test-images 2000) steps=50 batch=32
 clips=(--train-clips 2000 --validation-clips 200 --test-clips 1400) clip_steps=60 clip_batch=16 test_clips=1000
@@ -42,7 +43,7 @@ stage() {  # NAME COMMAND...: runs the command once
 make_world() {
   "$programs/world/world_make" --out "$world" "${images[@]}" "${clips[@]}" --seed 5
   # Of the test clips those of 8 seconds and more.
-  grep -E '"seconds":([89]|1[0-9])' "$world/videos_test.jsonl" | head -n "$test_clips" >"${test[video]}"
+  grep -E -m "$test_clips" '"seconds":([89]|1[0-9])' "$world/videos_test.jsonl" >"${test[video]}"
   head -n "$best_items" "${test[image]}" >"$world/best_of.jsonl"
 }
 
@@ -91,8 +92,8 @@ for medium in image video; do
     "$programs/check_judge" --judge "$second_judge" --data "${test[$medium]}" --name "$medium.second" --out "$summary"
   stage "truth_$medium" measure "$medium" truth --truth
   stage "blind_$medium" measure "$medium" blind --blind
-  stage "measure_${medium}_base1" caption_and_measure "$medium" base1 "$weights/captioner1" base
-  stage "measure_${medium}_base2" caption_and_measure "$medium" base2 "$weights/captioner2" base2
+  stage "measure_${medium}_base1" caption_and_measure "$medium" start1 "$weights/captioner1" base
+  stage "measure_${medium}_base2" caption_and_measure "$medium" start2 "$weights/captioner2" base2
 done
 
 # RUN BASE SEED: reinforcement on images, then on videos from there; the video stage's image captions are held against
@@ -100,9 +101,9 @@ done
 train_and_measure() {
   local run=$1 base=$2 seed=$3
   stage "image_$run" reinforce_images "image_$run" "$weights/captioner$base" --seed "$seed"
-  stage "image_measure_$run" caption_and_measure image "$run" "$out/image_$run/model" "trained.$run" "base$base"
+  stage "image_measure_$run" caption_and_measure image "$run" "$out/image_$run/model" "trained.$run" "start$base"
   stage "video_$run" reinforce_videos "video_$run" "$out/image_$run/model" --seed "$seed"
-  stage "video_measure_start_$run" caption_and_measure video "start_$run" "$out/image_$run/model" "start.$run" "base$base"
+  stage "video_measure_start_$run" caption_and_measure video "start_$run" "$out/image_$run/model" "start.$run" "start$base"
   stage "video_measure_$run" caption_and_measure video "$run" "$out/video_$run/model" "trained.$run" "start_$run"
   stage "image_measure_kept_$run" caption_and_measure image "kept_$run" "$out/video_$run/model" "kept.$run" "$run"
 }
@@ -116,7 +117,7 @@ control() {  # NAME OPTIONS...: from the first base
   shift
   stage "control_$name" reinforce_images "control_$name" "$weights/captioner1" "$@"
   stage "measure_control_$name" \
-    caption_and_measure image "control_$name" "$out/control_$name/model" "control.$name" base1
+    caption_and_measure image "control_$name" "$out/control_$name/model" "control.$name" start1
 }
 for reward in permuted other_item length sampled; do
   control "$reward" --reward "$reward"
@@ -156,7 +157,7 @@ taught_densely() {
     --steps "$steps" --batch $((batch * 8)) --learning-rate 3e-4 --out "$out/sft_dense"
 }
 stage sft_dense taught_densely
-stage measure_sft_dense caption_and_measure image sft_dense "$out/sft_dense/model" sft_dense base1
+stage measure_sft_dense caption_and_measure image sft_dense "$out/sft_dense/model" sft_dense start1
 
 # Whether time is seen: the same captioner with one frame of each clip, and with the frames in random order.
 without_time() {  # NAME OPTIONS...
@@ -170,7 +171,7 @@ stage one_frame without_time one_frame --maximum-frames 1
 stage shuffled_frames without_time shuffled_frames --shuffle-frames
 
 stage video_only reinforce_videos video_only "$weights/captioner1"
-stage measure_video_only caption_and_measure video video_only "$out/video_only/model" video_only base1
+stage measure_video_only caption_and_measure video video_only "$out/video_only/model" video_only start1
 
 results=docs/results.md
 [ ${#few[@]} -eq 0 ] || results=$out/results.md

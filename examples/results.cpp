@@ -40,6 +40,13 @@ std::string cell(const Summary& summary, const std::string& figure) {
   return number(interval.value) + " (" + number(interval.low) + " to " + number(interval.high) + ")";
 }
 
+std::string scientific(const Summary& summary, const std::string& figure) {
+  if (!summary.has(figure)) return "not measured";
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2e", summary.at(figure));
+  return text;
+}
+
 std::string table_row(const std::vector<std::string>& cells) {
   std::string row = "|";
   for (const std::string& text : cells) row += " " + text + " |";
@@ -62,8 +69,9 @@ void add_gates_of_medium(std::vector<Gate>& gates, const std::string& medium) {
   gates.push_back({of + "judge, from the truth", medium + ".accuracy.truth.low", 0.95});
   for (const std::string judge : {"", ".second"}) {
     const std::string name = judge.empty() ? "judge" : "second judge";
-    gates.push_back({of + name + " abstains without the fact", "judge." + medium + judge + ".removed_abstained", 0.80});
-    gates.push_back({of + name + " follows a false fact", "judge." + medium + judge + ".replaced_followed", 0.90});
+    gates.push_back(
+        {of + name + " abstains without the fact", "judge." + medium + judge + ".removed_abstained.low", 0.80});
+    gates.push_back({of + name + " follows a false fact", "judge." + medium + judge + ".replaced_followed.low", 0.90});
   }
   for (const std::string leak : {"blind", "swapped", "other_media", "constant", "questions"}) {
     gates.push_back({of + "leak above chance: " + leak, "leak." + medium + "." + leak + ".high", 0.05, false});
@@ -157,6 +165,21 @@ std::string videos_table(const Summary& summary) {
                          "precision", "times.mean_error_seconds", "times.within_one_second", "caption_tokens"});
 }
 
+/// What training takes from judges: the error of advantages, and the tokens read for it.
+std::string judges_table(const Summary& summary) {
+  std::vector<std::vector<std::string>> rows;
+  const auto add = [&](const std::string& judge) {
+    rows.push_back({judge, cell(summary, "judges.image." + judge + ".tokens"),
+                    scientific(summary, "judges.image." + judge + ".squared_error")});
+  };
+  for (const std::string orders : {"1", "2", "all"}) add("exact.cyclic_" + orders);
+  for (const std::string draws : {"1", "2", "4", "8", "16", "32"}) add("sampled.draws_" + draws);
+  return "Against all questions in all orders, over distinct captions of the same images; the advantages' mean square "
+         "is " +
+         scientific(summary, "judges.image.advantage_square") + ".\n\n" +
+         table({"judge", "tokens a caption", "squared error of the advantage"}, rows);
+}
+
 std::string gates_table(const Summary& summary, int& met, int& all) {
   std::vector<std::vector<std::string>> rows;
   for (const Gate& gate : all_gates()) {
@@ -179,7 +202,8 @@ void run(const std::filesystem::path& file, const std::filesystem::path& out) {
       "mean.\n\n## Captions of images\n\n" +
       images_table(summary) + "## Captions of videos\n\n" + videos_table(summary) + "## Gates\n\n" +
       std::to_string(met) + " of " + std::to_string(all) +
-      " are met; each is held against the bound of the interval.\n\n" + gates;
+      " are met. Figures that end in .low and .high are the bounds of intervals.\n\n" + gates + "## Judges\n\n" +
+      judges_table(summary);
   caprl::write_file_atomically(out, text.substr(0, text.size() - 1));
   std::printf("%d of %d gates are met: %s\n", met, all, out.c_str());
 }

@@ -165,9 +165,18 @@ int main(int argc, char** argv) {
   app.add_option("--drill-steps", options.drill_steps, "Of these the first, without questions as they are asked")
       ->capture_default_str();
   app.add_option("--groups", options.groups, "Captions a step, each with its questions")->capture_default_str();
-  app.add_option("--width", options.width, "Features")->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--heads", options.heads, "Attention heads")->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--layers", options.layers, "Transformer blocks")->capture_default_str()->check(CLI::Range(4, 1024));
+  app.add_option("--width", options.width, "Features")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber)
+      ->excludes(model);
+  app.add_option("--heads", options.heads, "Attention heads")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber)
+      ->excludes(model);
+  app.add_option("--layers", options.layers, "Transformer blocks")
+      ->capture_default_str()
+      ->check(CLI::Range(4, 1024))
+      ->excludes(model);
   app.add_option("--learning-rate", options.learning_rate, "Peak learning rate")->capture_default_str();
   app.add_option("--clip-share", options.clip_share, "Share of captions of clips")
       ->capture_default_str()

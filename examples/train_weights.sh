@@ -4,6 +4,7 @@
 # bytes on the same machine.
 # usage: train_weights.sh [--few] [OUT]    (--few: a few steps, to see that it runs)
 set -euo pipefail
+trap 'exit 130' INT TERM  # a program that Ctrl-C stops has saved and ends well, but the rest must not run
 cd "$(dirname "$0")/.."
 images=20000 held_out=1000 clips=4000 held_out_clips=400
 image_steps=2000 clip_steps=1500 base_steps=600
@@ -48,7 +49,7 @@ for i in 1 2; do
   sft "$out/captioner$i" --model "$out/clips$i/model" "${both[@]}" \
     --steps "$base_steps" --learning-rate 1e-3 --seed $((seed + 2)) --bf16
 done
-# A judge learns to read pictures' captions first, then clips' too. The second judge is smaller and never trained against:
+# A judge reads captions of which 40 % are of clips, then 60 %. The second judge is smaller and never trained against:
 # it tells whether a captioner only pleases the first.
 train_judge() {  # OUT OPTIONS...
   local folder=$1

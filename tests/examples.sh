@@ -57,11 +57,11 @@ run sft --new --tokenizer tokenizer.json --data world/images_train.jsonl world/v
 has taught/model/model.safetensors
 lines taught/run/metrics.jsonl 4
 has taught/run/metrics.jsonl validation_loss
-run train_judge --tokenizer tokenizer.json --steps 3 --drill-steps 1 --groups 2 --width 32 --heads 2 --layers 4 --out judge
+run train_judge --tokenizer tokenizer.json --steps 3 --drill-steps 2 --groups 2 --width 32 --heads 2 --layers 4 --out judge
 has judge/model/model.safetensors
 lines judge/run/metrics.jsonl 3
 run train_judge --model judge/model --steps 1 --drill-steps 0 --groups 2 --out judge_on
-has judge_on/model/model.safetensors
+has judge_on/model/config.json '"hidden_size": 32'
 captioner=(--model taught/model --judge judge/model)
 
 # The main job, on images and on videos.
@@ -78,9 +78,10 @@ reports() {  # FOLDER NAME STEPS
 }
 run caption_images "${images[@]}" --out whole
 reports whole image 6
-has whole/run/metrics.jsonl judge_tokens
+grep -qE '"judge_tokens":[1-9]' whole/run/metrics.jsonl || fail "the judge's tokens were not counted"
 run caption_images "${images[@]}" --reward sampled --draws 2 --no-report --out sampled
 lines sampled/run/metrics.jsonl 6
+! cmp -s whole/run/metrics.jsonl sampled/run/metrics.jsonl || fail "the sampled judge is the exact one"
 run caption_videos --data world/videos_train.jsonl world/images_train.jsonl --validation world/videos_validation.jsonl \
   --test world/videos_test.jsonl "${captioner[@]}" --steps 2 --batch 2 --samples 2 --maximum-tokens 24 \
   --maximum-frames 4 --out videos

@@ -109,6 +109,17 @@ TEST_CASE("a judge's training text is labelled by what the caption says") {
   CHECK(world::draw_judge_group(1, 4).caption == world::draw_judge_group(1, 4).caption);
 }
 
+/// True if one sentence of the caption has both texts.
+static bool one_sentence_has(const std::string& caption, const std::string& first, const std::string& second) {
+  for (std::size_t begin = 0; begin < caption.size();) {
+    const std::size_t end = std::min(caption.find('.', begin), caption.size());
+    const std::string sentence = caption.substr(begin, end - begin);
+    if (sentence.find(first) != std::string::npos && sentence.find(second) != std::string::npos) return true;
+    begin = end + 1;
+  }
+  return false;
+}
+
 TEST_CASE("crowded drills: at least three objects, everything told, and facts as the caption has them") {
   int facts = 0;
   for (std::uint32_t i = 0; i < 200; ++i) {
@@ -120,10 +131,9 @@ TEST_CASE("crowded drills: at least three objects, everything told, and facts as
       for (const auto& [question, answer] : drill.facts) {
         CAPTURE(drill.key + " " + question);
         CHECK(!answer.empty());
-        if (!question.starts_with("where seen")) CHECK(group.caption.find(answer) != std::string::npos);
+        if (!question.starts_with("where seen")) CHECK(one_sentence_has(group.caption, drill.key, answer));
         ++facts;
       }
-      CHECK(group.caption.find(drill.key) != std::string::npos);
     }
   }
   CHECK(facts > 200 * 3 * 4);
