@@ -16,12 +16,11 @@ namespace caprl {
 /// A Policy captions media and gives differentiable log-probabilities of given captions.
 ///
 /// Required of a policy `p`, with `P::Prompt` what it reads and `P::value_type`, `P::device_type` of its numbers:
-///   p.encode(item, media)                      the item's prompt; `media` holds one clip for each of the item's files
-///   p.generate(prompts, sampler, settings)     for each prompt a group of sampled captions with their
-///   log-probabilities p.log_probabilities(prompts, groups, T)    of all tokens of all captions under softmax(z / T),
-///   one after the other
-///                                              [tokens], recorded on the tape if one records
-///   p.blocks()                                 the named tensors, for optimizers and files
+///   p.encode(item, media)                    the item's prompt; `media` holds one clip for each of the item's files
+///   p.generate(prompts, sampler, settings)   for each prompt a group of sampled captions, with log-probabilities
+///   p.log_probabilities(prompts, groups, T)  of all tokens of all captions under softmax(z / T), one after the other
+///                                            [tokens], recorded on the tape if one records
+///   p.blocks()                               the named tensors, for optimizers and files
 ///
 /// Laws (checked on every policy by the tests):
 ///   - log_probabilities gives what generate recorded, within 1e-3;
