@@ -10,6 +10,10 @@ if(TARGET caprl_strict)
 endif()
 target_include_directories(caprl_precompiled INTERFACE "${caprl_precompiled_folder}")
 target_precompile_headers(caprl_precompiled PRIVATE "${caprl_precompiled_folder}/precompiled.hpp")
+if(CAPRL_SANITIZE)  # instrumented code compiles slowly, so only what is hot is optimised, without a header of other flags
+  set_source_files_properties("${caprl_precompiled_folder}/kernels.cpp" "${caprl_precompiled_folder}/models.cpp"
+                              PROPERTIES COMPILE_OPTIONS -O1 SKIP_PRECOMPILE_HEADERS ON)
+endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(caprl_precompiled PUBLIC $<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)  # for ccache
 endif()

@@ -8,11 +8,11 @@ trap 'exit 130' INT TERM  # a program that Ctrl-C stops has saved and ends well,
 cd "$(dirname "$0")/.."
 images=20000 held_out=1000 clips=4000 held_out_clips=400
 image_steps=2000 clip_steps=1500 base_steps=600
-read_steps=(--steps 8000 --drill-steps 3000) judge_steps=(--steps 3200 --drill-steps 1200)
+judge_steps=(--steps 9000 --drill-steps 3000)
 if [ "${1:-}" = --few ]; then
   images=128 held_out=32 clips=32 held_out_clips=32
   image_steps=3 clip_steps=2 base_steps=3
-  read_steps=(--steps 4 --drill-steps 2) judge_steps=(--steps 2 --drill-steps 1)
+  judge_steps=(--steps 4 --drill-steps 2)
   shift
 fi
 out=${1:-build/weights}
@@ -42,26 +42,18 @@ pictures=(--data "$world/images_train.jsonl" --validation "$world/images_validat
 both=(--data "$world/images_train.jsonl" "$world/videos_train.jsonl" --validation "$world/videos_validation.jsonl")
 for i in 1 2; do
   seed=$((10 * i - 9))  # 1, 11
-  sft "$out/pictures$i" --new --tokenizer "$out/tokenizer.json" "${pictures[@]}" --caption-field caption_dense \
-    --steps "$image_steps" --seed "$seed"
+  sft "$out/pictures$i" --new --tokenizer "$out/tokenizer.json" --temporal-patch 1 "${pictures[@]}" \
+    --caption-field caption_dense --steps "$image_steps" --seed "$seed"
   sft "$out/clips$i" --model "$out/pictures$i/model" "${both[@]}" --caption-field caption_dense \
     --steps "$clip_steps" --learning-rate 1.5e-3 --seed $((seed + 1))
   sft "$out/captioner$i" --model "$out/clips$i/model" "${both[@]}" \
     --steps "$base_steps" --learning-rate 1e-3 --seed $((seed + 2)) --bf16
 done
-# A judge reads captions of which 40 % are of clips, then 60 %. The second judge is smaller and never trained against:
-# it tells whether a captioner only pleases the first.
-train_judge() {  # OUT OPTIONS...
-  local folder=$1
-  shift
-  [ -d "$folder/model" ] || "$programs/train_judge" --groups 16 --bf16 --threads 1 --out "$folder" "$@"
-}
+# The second judge is larger and never trained against: it tells whether a captioner only pleases the first.
 for i in 1 2; do
-  width=$((160 - 32 * i))  # 128, 96
-  train_judge "$out/reader$i" --tokenizer "$out/tokenizer.json" "${read_steps[@]}" --width "$width" --seed "$i" \
-    --learning-rate 2e-3
-  train_judge "$out/judge$i" --model "$out/reader$i/model" "${judge_steps[@]}" --clip-share 0.6 --seed $((i + 2)) \
-    --learning-rate 1.5e-3
+  [ -d "$out/judge$i/model" ] ||
+    "$programs/train_judge" --out "$out/judge$i" --tokenizer "$out/tokenizer.json" "${judge_steps[@]}" --groups 16 \
+      --clip-share 0.5 --width $((64 + 32 * i)) --learning-rate 2e-3 --seed "$i" --threads 1 --bf16  # 96, 128
 done
 for name in captioner1 captioner2 judge1 judge2; do
   mkdir -p "$out/weights/$name"

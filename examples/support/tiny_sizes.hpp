@@ -14,12 +14,16 @@ struct TinySizes {
   caprl::Index vision_layers = 3;
   caprl::Index language_layers = 3;
   caprl::Index image_size = 48;
+  caprl::Index temporal_patch = 2;  // what happens between two frames is seen in one place
 };
 
 inline void add_size_options(CLI::App& app, TinySizes& sizes) {
   app.add_option("--width", sizes.width, "Features of a new captioner")->capture_default_str();
   app.add_option("--heads", sizes.heads, "Attention heads of a new captioner")->capture_default_str();
   app.add_option("--vision-layers", sizes.vision_layers, "Of a new captioner")->capture_default_str();
+  app.add_option("--temporal-patch", sizes.temporal_patch, "Frames that a frame's tokens see: it and those before it")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   app.add_option("--language-layers", sizes.language_layers, "Of a new captioner")->capture_default_str();
 }
 
@@ -42,6 +46,7 @@ inline caprl::TinyVlmSettings tiny_vlm_settings(const TinySizes& sizes, caprl::I
   settings.vision = {.block = block_settings(sizes.width, sizes.heads),
                      .layers = sizes.vision_layers,
                      .image_size = sizes.image_size,
+                     .temporal_patch_size = sizes.temporal_patch,
                      .stem_channels = {sizes.width / 4, sizes.width / 2, sizes.width},
                      .output_size = sizes.width};
   return settings;

@@ -177,11 +177,13 @@ inline std::optional<Clip> try_clip(RandomStream& random, int seconds) {
 
 }  // namespace detail
 
-/// A clip of two to four objects and two to four events; three in four last `long_clip_seconds` or more.
-inline Clip draw_clip(RandomStream& random) {
-  const int seconds = random.uniform() < 0.75
-                          ? long_clip_seconds + draw_below(random, longest_clip_seconds - long_clip_seconds + 1u)
-                          : shortest_clip_seconds + draw_below(random, long_clip_seconds - shortest_clip_seconds);
+/// A clip of two to four objects and two to four events, of at most `longest` seconds; three in four last
+/// `long_clip_seconds` or more, if they may.
+inline Clip draw_clip(RandomStream& random, int longest = longest_clip_seconds) {
+  const bool is_long = random.uniform() < 0.75 && longest >= long_clip_seconds;
+  const int fewest = is_long ? long_clip_seconds : shortest_clip_seconds;
+  const int most = is_long ? longest : std::min(longest, long_clip_seconds - 1);
+  const int seconds = fewest + draw_below(random, static_cast<std::size_t>(most - fewest + 1));
   while (true) {
     if (std::optional<Clip> clip = detail::try_clip(random, seconds)) return *clip;
   }

@@ -55,10 +55,11 @@ inline ImageItem draw_image_item(std::uint64_t seed, Split split, std::uint32_t 
 }
 
 /// Clip `index` of a set.
-inline ClipItem draw_clip_item(std::uint64_t seed, Split split, std::uint32_t index) {
+inline ClipItem draw_clip_item(std::uint64_t seed, Split split, std::uint32_t index,
+                               int longest_seconds = longest_clip_seconds) {
   RandomStream random = detail::item_stream(seed, split, index, 11);
-  Clip clip = draw_clip(random);
-  while (split_of(clip.scene) != split) clip = draw_clip(random);
+  Clip clip = draw_clip(random, longest_seconds);
+  while (split_of(clip.scene) != split) clip = draw_clip(random, longest_seconds);
   std::vector<WorldQuestion> questions = clip_questions(random, clip);
   return detail::finish_item(random, std::move(clip), std::move(questions));
 }

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <utility>
@@ -49,10 +51,11 @@ struct JudgeCorpusSettings {
 
   int fewest_objects = 1;  ///< of a picture
 
-  /// Pictures of three or four objects with everything told: what belongs together must be told from what does not.
+  /// Pictures of three or four objects, and some clips, with everything told: what belongs together must be told from
+  /// what does not.
   static JudgeCorpusSettings crowded() {
     JudgeCorpusSettings settings = JudgeCorpusSettings{}.plain();
-    settings.clip = 0;
+    settings.clip = 0.3;
     settings.dense = 1;
     settings.terse = 0;
     settings.fewest_objects = 3;
@@ -159,8 +162,8 @@ std::string judge_caption(RandomStream& random, const JudgeCorpusSettings& setti
   return join_sentences(sentences);
 }
 
-/// An object by its place or its shape, its other attributes in random order, and where it is seen from another one.
-/// Only what the caption settles: shapes may come twice.
+/// An object by its place or its shape, its other attributes in random order, and where it is seen from the others. Only
+/// what the caption settles: shapes may come twice.
 inline Drill drill_of(RandomStream& random, const ParsedCaption& caption, const ObjectMention& object) {
   const bool by_place = object[Attribute::place] >= 0 && random.below(2) == 0;
   const Attribute key = by_place ? Attribute::place : Attribute::shape;
@@ -172,21 +175,23 @@ inline Drill drill_of(RandomStream& random, const ParsedCaption& caption, const 
     drill.facts.emplace_back(attribute_questions[static_cast<std::size_t>(attribute)],
                              words(attribute)[static_cast<std::size_t>(*value)]);
   }
-  const ObjectMention& other = caption.objects[static_cast<std::size_t>(draw_below(random, caption.objects.size()))];
-  const Ask ask{.kind = QuestionKind::relation,
-                .shape = by_place ? -1 : object[key],
-                .place = by_place ? object[key] : -1,
-                .other = other[Attribute::shape]};
-  if (const auto relation = ask.other >= 0 && ask.other != ask.shape ? said_relation(caption, ask) : std::nullopt) {
-    drill.facts.emplace_back("where seen from the " + std::string(shape_words[static_cast<std::size_t>(ask.other)]),
-                             *relation);
+  for (const ObjectMention& other : caption.objects) {
+    const Ask ask{.kind = QuestionKind::relation,
+                  .shape = by_place ? -1 : object[key],
+                  .place = by_place ? object[key] : -1,
+                  .other = other[Attribute::shape]};
+    if (ask.other < 0 || ask.other == ask.shape) continue;
+    if (const auto relation = said_relation(caption, ask)) {
+      drill.facts.emplace_back("where seen from the " + std::string(shape_words[static_cast<std::size_t>(ask.other)]),
+                               *relation);
+    }
   }
   random.shuffle(drill.facts);
   return drill;
 }
 
-/// An event by its name: its time, its direction or new colour, and whether it comes before another one.
-inline Drill drill_of(RandomStream& random, const ParsedCaption& caption, const EventMention& event) {
+/// An event by its name: its time, its direction or new colour, and whether it comes before each of the others.
+inline Drill drill_of(const ParsedCaption& caption, const EventMention& event) {
   Drill drill{event_name(event.name), {}};
   if (const auto second = said_time(caption, event.name)) drill.facts.emplace_back("time", stamp_text(*second));
   const auto detail = said_detail(caption, event.name.kind, event.name.subject);
@@ -196,9 +201,22 @@ inline Drill drill_of(RandomStream& random, const ParsedCaption& caption, const 
   if (detail && event.name.kind == EventKind::change) {
     drill.facts.emplace_back("colour", colour_words[static_cast<std::size_t>(*detail)]);
   }
-  const EventName& other = caption.events[static_cast<std::size_t>(draw_below(random, caption.events.size()))].name;
-  if (const auto order = said_before_after(caption, {.event = event.name, .second = other})) {
-    drill.facts.emplace_back("before or after " + event_name(other), *order);
+  for (const EventMention& other : caption.events) {
+    if (const auto order = said_before_after(caption, {.event = event.name, .second = other.name})) {
+      drill.facts.emplace_back("before or after " + event_name(other.name), *order);
+    }
+  }
+  return drill;
+}
+
+/// What the caption tells as the first event, and as the last.
+inline Drill drill_of_order(const ParsedCaption& caption) {
+  Drill drill{"happens", {}};
+  std::vector<std::string> names;
+  for (const EventMention& event : caption.events) names.push_back(event_name(event.name));
+  for (const bool last : {false, true}) {
+    const auto found = choose_order(caption, last, names);
+    if (found) drill.facts.emplace_back(last ? "last" : "first", names[static_cast<std::size_t>(*found)]);
   }
   return drill;
 }
@@ -207,7 +225,8 @@ inline Drill drill_of(RandomStream& random, const ParsedCaption& caption, const 
 inline std::vector<Drill> drills_of(RandomStream& random, const ParsedCaption& caption) {
   std::vector<Drill> drills;
   for (const ObjectMention& object : caption.objects) drills.push_back(drill_of(random, caption, object));
-  for (const EventMention& event : caption.events) drills.push_back(drill_of(random, caption, event));
+  for (const EventMention& event : caption.events) drills.push_back(drill_of(caption, event));
+  if (caption.events.size() > 1) drills.push_back(drill_of_order(caption));
   std::erase_if(drills, [](const Drill& drill) { return drill.facts.empty(); });
   random.shuffle(drills);
   return drills;
@@ -222,6 +241,26 @@ inline JudgeGroup label(RandomStream& random, const JudgeCorpusSettings& setting
     if (said || random.uniform() < settings.keep_abstentions) group.samples.push_back({question.question, said});
   }
   return group;
+}
+
+/// Questions that compare two things: few items ask them, and they are the hardest to learn.
+inline std::vector<WorldQuestion> comparing_questions(RandomStream& random, const Scene& scene) {
+  const int count = static_cast<int>(scene.objects.size());
+  if (count < 2) return {};
+  const std::vector<int> pair = draw_distinct(random, count, 2);
+  return {ask_relation(random, scene, pair[0], pair[1]), ask_relation(random, scene, pair[1], pair[0])};
+}
+inline std::vector<WorldQuestion> comparing_questions(RandomStream& random, const Clip& clip) {
+  return {ask_order(random, clip), ask_before_after(random, clip)};
+}
+
+/// Some of an item's own questions, and some that compare.
+template <class Item>
+std::vector<WorldQuestion> judge_questions(RandomStream& random, const Item& item, std::vector<WorldQuestion> own) {
+  constexpr std::size_t most_own = 4;  // in random order
+  if (own.size() > most_own) own.erase(own.begin() + most_own, own.end());
+  std::ranges::move(comparing_questions(random, item), std::back_inserter(own));
+  return own;
 }
 
 }  // namespace detail
@@ -244,13 +283,13 @@ inline JudgeGroup draw_judge_group(std::uint64_t seed, std::uint32_t index, cons
   };
   if (random.uniform() < settings.clip) {
     const Clip clip = train_clip(), stranger = train_clip();
-    const std::vector<WorldQuestion> questions = clip_questions(random, clip);
+    const auto questions = detail::judge_questions(random, clip, clip_questions(random, clip));
     return detail::label(random, settings, detail::judge_caption(random, settings, clip, stranger, true), questions);
   }
   const ImagePlan plan = draw_image_plan(random);
   const Scene scene = train_scene(std::max(settings.fewest_objects, draw_object_count(random, plan)));
   const Scene stranger = train_scene(1 + draw_below(random, 4));
-  const std::vector<WorldQuestion> questions = image_questions(random, scene, plan);
+  const auto questions = detail::judge_questions(random, scene, image_questions(random, scene, plan));
   return detail::label(random, settings, detail::judge_caption(random, settings, scene, stranger, false), questions);
 }
 

@@ -18,6 +18,9 @@ int main(int argc, char** argv) {
   app.add_option("--train-clips", settings.clips[0], "clips to train on")->check(CLI::NonNegativeNumber);
   app.add_option("--validation-clips", settings.clips[1], "clips to tune on")->check(CLI::NonNegativeNumber);
   app.add_option("--test-clips", settings.clips[2], "clips to measure on")->check(CLI::NonNegativeNumber);
+  app.add_option("--longest-clip", settings.longest_clip, "seconds: short clips are a first lesson of what happens")
+      ->capture_default_str()
+      ->check(CLI::Range(world::shortest_clip_seconds, world::longest_clip_seconds));
   app.add_option("--seed", settings.seed, "another seed gives another world")->capture_default_str();
   app.add_option("--pixels", settings.pixels, "height and width")->capture_default_str();
   CLI11_PARSE(app, argc, argv);

@@ -19,6 +19,7 @@ struct WorldSettings {
   std::array<int, 3> clips = {0, 0, 0};
   std::uint64_t seed = 1;
   int pixels = 48;
+  int longest_clip = longest_clip_seconds;
 };
 
 /// Called after each file with the number of files written.
@@ -100,7 +101,10 @@ inline void write_world(const WorldSettings& settings, const WorldProgress& prog
                       [&](const Scene& scene, std::string_view name, int i) {
                         return count_up(detail::write_picture(settings, scene, name, i));
                       });
-    detail::write_set(settings, "video", settings.clips[index], split, splits, draw_clip_item,
+    detail::write_set(settings, "video", settings.clips[index], split, splits,
+                      [&](std::uint64_t seed, Split set, std::uint32_t i) {
+                        return draw_clip_item(seed, set, i, settings.longest_clip);
+                      },
                       [&](const Clip& clip, std::string_view name, int i) {
                         return count_up(detail::write_clip(settings, clip, name, i));
                       });

@@ -123,6 +123,34 @@ TEST_CASE("blocks that are computed a second time give the same gradients to the
   CHECK(update.peak_bytes < expected.peak_bytes * 4 / 5);
 }
 
+TEST_CASE("a frame of a video is seen with the one before it, and what has none with itself") {
+  const auto policy = small_policy();
+  const VlmPrompt still = prompts_of(policy, {1}).front();
+  const Clip clip{{{noise_image(1), 0.0}, {noise_image(2), 1.0}, {noise_image(2), 2.0}, {noise_image(2), 3.0}}, 4.0};
+  CaptionItem item = image_item();
+  item.media.front().kind = MediaKind::video;
+  const VlmPrompt video = policy.encode(item, std::vector<Clip>{clip});
+  REQUIRE(video.pictures.size() == 4);
+  CHECK(video.pictures[0].hash == still.pictures[0].hash);
+  CHECK(video.pictures[2].hash == video.pictures[3].hash);  // nothing changes: encoded once
+  CHECK(video.pictures[1].hash != video.pictures[2].hash);
+
+  const auto columns_equal = [](const Picture& a, Index from_a, const Picture& b, Index from_b) {
+    REQUIRE(a.pixels.shape() == b.pixels.shape());
+    for (Index row = 0; row < a.pixels.shape()[0]; ++row) {
+      for (Index c = 0; c < 3; ++c) {
+        if (a.pixels.rows()(row, from_a + c) != b.pixels.rows()(row, from_b + c)) return false;
+      }
+    }
+    return true;
+  };
+  CHECK(still.pictures[0].pixels.shape() == Shape{16 * 16, 6});
+  CHECK(columns_equal(still.pictures[0], 0, still.pictures[0], 3));
+  CHECK(columns_equal(video.pictures[1], 0, video.pictures[0], 3));  // the earlier frame comes first
+  CHECK(columns_equal(video.pictures[1], 3, video.pictures[2], 0));
+  CHECK_FALSE(columns_equal(video.pictures[1], 0, video.pictures[1], 3));
+}
+
 TEST_CASE("a captioner with packed weights says the same, and nearly the same with bf16") {
   const auto plain = small_policy();
   const auto prompts = prompts_of(plain, {1, 2, 3});

@@ -38,6 +38,7 @@ inline TinyVlm<float> small_vlm(const Tokenizer& tokenizer, std::uint64_t seed =
   settings.vision = {.block = settings.language.block,
                      .layers = 1,
                      .image_size = 16,
+                     .temporal_patch_size = 2,
                      .stem_channels = {8},
                      .output_size = settings.language.block.hidden_size};
   TinyVlm<float> model(settings);

@@ -64,6 +64,15 @@ TEST_CASE("events of a clip are apart, fit into it, and belong to different obje
   }
 }
 
+TEST_CASE("clips are as short as wanted") {
+  std::set<int> lengths;
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    auto random = stream(i);
+    lengths.insert(world::draw_clip(random, 5).seconds);
+  }
+  CHECK(lengths == std::set<int>{4, 5});
+}
+
 TEST_CASE("no object moves onto another's place or path") {
   for (std::uint32_t i = 0; i < 500; ++i) {
     auto random = stream(i);

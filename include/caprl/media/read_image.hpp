@@ -36,8 +36,8 @@ inline std::string first_bytes(Bytes bytes) {
 
 inline void check_image_size(Bytes bytes, std::string_view where, const ReadImageSettings& settings) {
   int width = 0, height = 0, channels = 0;
-  if (stb::stbi_info_from_memory(bytes.data(), static_cast<int>(bytes.size()), &width, &height, &channels) == 0) {
-    throw Error("[read_image] expected a readable header, got: " + std::string(stb::stbi_failure_reason()),
+  if (stb::caprl_stbi_info_from_memory(bytes.data(), static_cast<int>(bytes.size()), &width, &height, &channels) == 0) {
+    throw Error("[read_image] expected a readable header, got: " + std::string(stb::caprl_stbi_failure_reason()),
                 std::string(where));
   }
   if (Index{width} * height > settings.maximum_pixels) {
@@ -50,10 +50,10 @@ inline void check_image_size(Bytes bytes, std::string_view where, const ReadImag
 inline Image decode_with_stb(Bytes bytes, std::string_view where) {
   int width = 0, height = 0, channels = 0;
   const std::unique_ptr<stb::stbi_uc, void (*)(void*)> pixels(
-      stb::stbi_load_from_memory(bytes.data(), static_cast<int>(bytes.size()), &width, &height, &channels, 3),
-      stb::stbi_image_free);
+      stb::caprl_stbi_load_from_memory(bytes.data(), static_cast<int>(bytes.size()), &width, &height, &channels, 3),
+      stb::caprl_stbi_image_free);
   if (!pixels) {
-    throw Error("[read_image] expected a picture that decodes, got: " + std::string(stb::stbi_failure_reason()),
+    throw Error("[read_image] expected a picture that decodes, got: " + std::string(stb::caprl_stbi_failure_reason()),
                 std::string(where));
   }
   Image image;

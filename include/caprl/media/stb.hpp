@@ -86,6 +86,36 @@
 #define STBI_ONLY_JPEG
 #define STBI_ONLY_PNG
 
+// C functions, which have no namespace: under names of their own.
+#define stbi_failure_reason caprl_stbi_failure_reason
+#define stbi_image_free caprl_stbi_image_free
+#define stbi_set_flip_vertically_on_load caprl_stbi_set_flip_vertically_on_load
+#define stbi_set_flip_vertically_on_load_thread caprl_stbi_set_flip_vertically_on_load_thread
+#define stbi_load_16_from_memory caprl_stbi_load_16_from_memory
+#define stbi_load_16_from_callbacks caprl_stbi_load_16_from_callbacks
+#define stbi_load_from_memory caprl_stbi_load_from_memory
+#define stbi_load_from_callbacks caprl_stbi_load_from_callbacks
+#define stbi_is_hdr_from_memory caprl_stbi_is_hdr_from_memory
+#define stbi_is_hdr_from_callbacks caprl_stbi_is_hdr_from_callbacks
+#define stbi_is_16_bit_from_memory caprl_stbi_is_16_bit_from_memory
+#define stbi_is_16_bit_from_callbacks caprl_stbi_is_16_bit_from_callbacks
+#define stbi_info_from_memory caprl_stbi_info_from_memory
+#define stbi_info_from_callbacks caprl_stbi_info_from_callbacks
+#define stbi_set_unpremultiply_on_load caprl_stbi_set_unpremultiply_on_load
+#define stbi_set_unpremultiply_on_load_thread caprl_stbi_set_unpremultiply_on_load_thread
+#define stbi_convert_iphone_png_to_rgb caprl_stbi_convert_iphone_png_to_rgb
+#define stbi_convert_iphone_png_to_rgb_thread caprl_stbi_convert_iphone_png_to_rgb_thread
+#define stbi_zlib_decode_buffer caprl_stbi_zlib_decode_buffer
+#define stbi_zlib_decode_malloc caprl_stbi_zlib_decode_malloc
+#define stbi_zlib_decode_malloc_guesssize caprl_stbi_zlib_decode_malloc_guesssize
+#define stbi_zlib_decode_malloc_guesssize_headerflag caprl_stbi_zlib_decode_malloc_guesssize_headerflag
+#define stbi_zlib_decode_noheader_buffer caprl_stbi_zlib_decode_noheader_buffer
+#define stbi_zlib_decode_noheader_malloc caprl_stbi_zlib_decode_noheader_malloc
+#define stbi_ldr_to_hdr_gamma caprl_stbi_ldr_to_hdr_gamma
+#define stbi_ldr_to_hdr_scale caprl_stbi_ldr_to_hdr_scale
+#define stbi_hdr_to_ldr_gamma caprl_stbi_hdr_to_ldr_gamma
+#define stbi_hdr_to_ldr_scale caprl_stbi_hdr_to_ldr_scale
+
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpragmas"
 #pragma GCC diagnostic ignored "-Wunknown-warning-option"
@@ -103,6 +133,34 @@ namespace caprl::detail::stb {
 }  // namespace caprl::detail::stb
 #pragma GCC diagnostic pop
 
+#undef stbi_failure_reason
+#undef stbi_image_free
+#undef stbi_set_flip_vertically_on_load
+#undef stbi_set_flip_vertically_on_load_thread
+#undef stbi_load_16_from_memory
+#undef stbi_load_16_from_callbacks
+#undef stbi_load_from_memory
+#undef stbi_load_from_callbacks
+#undef stbi_is_hdr_from_memory
+#undef stbi_is_hdr_from_callbacks
+#undef stbi_is_16_bit_from_memory
+#undef stbi_is_16_bit_from_callbacks
+#undef stbi_info_from_memory
+#undef stbi_info_from_callbacks
+#undef stbi_set_unpremultiply_on_load
+#undef stbi_set_unpremultiply_on_load_thread
+#undef stbi_convert_iphone_png_to_rgb
+#undef stbi_convert_iphone_png_to_rgb_thread
+#undef stbi_zlib_decode_buffer
+#undef stbi_zlib_decode_malloc
+#undef stbi_zlib_decode_malloc_guesssize
+#undef stbi_zlib_decode_malloc_guesssize_headerflag
+#undef stbi_zlib_decode_noheader_buffer
+#undef stbi_zlib_decode_noheader_malloc
+#undef stbi_ldr_to_hdr_gamma
+#undef stbi_ldr_to_hdr_scale
+#undef stbi_hdr_to_ldr_gamma
+#undef stbi_hdr_to_ldr_scale
 #pragma pop_macro("stbi__de_iphone_flag")
 #pragma pop_macro("stbi__unpremultiply_on_load")
 #pragma pop_macro("stbi__vertically_flip_on_load")

@@ -63,6 +63,8 @@ inline TinyVlmSettings read_tiny_vlm_settings(const std::filesystem::path& confi
   settings.vision.block = read_block_settings(vision);
   settings.vision.layers = vision.get<Index>("num_hidden_layers");
   settings.vision.image_size = vision.get<Index>("image_size");
+  settings.vision.temporal_patch_size = vision.get_or<Index>("temporal_patch_size", 1);
+  detail::require_positive(vision, "temporal_patch_size", settings.vision.temporal_patch_size);
   settings.vision.stem_channels = vision.get<std::vector<Index>>("stem_channels");
   settings.vision.output_size = settings.language.block.hidden_size;
   const auto read_channels = [&](const char* name, std::array<float, 3>& target) {
@@ -83,6 +85,7 @@ inline Json tiny_vlm_config(const TinyVlmSettings& settings) {
   write_block_settings(settings.vision.block, vision);
   vision["num_hidden_layers"] = settings.vision.layers;
   vision["image_size"] = settings.vision.image_size;
+  vision["temporal_patch_size"] = settings.vision.temporal_patch_size;
   vision["stem_channels"] = settings.vision.stem_channels;
   vision["image_mean"] = settings.image_mean;
   vision["image_std"] = settings.image_deviation;

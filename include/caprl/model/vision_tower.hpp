@@ -13,7 +13,8 @@
 namespace caprl {
 
 /// Square images to rows of language-model features: a stem of stride-2 convolutions (Xiao et al., 2021, arXiv
-/// 2106.14881), learned positions, bidirectional transformer blocks, a projection.
+/// 2106.14881), learned positions, bidirectional transformer blocks, a projection. A video's frame may be seen together
+/// with those before it, so that the stem sees what changes.
 template <class T, class Device = Cpu>
 struct VisionTower {
   VisionSettings settings;
@@ -30,7 +31,7 @@ struct VisionTower {
         positions({sizes.tokens_per_image(), sizes.block.hidden_size}),
         final_norm({sizes.block.hidden_size}),
         projection({sizes.output_size, sizes.block.hidden_size}) {
-    Index channels = 3;
+    Index channels = sizes.input_channels();
     for (Index i = 0; i < sizes.convolutions(); ++i) {
       const bool last = i + 1 == sizes.convolutions();
       const Index next = last ? sizes.block.hidden_size : sizes.stem_channels[static_cast<std::size_t>(i)];
@@ -41,7 +42,7 @@ struct VisionTower {
     for (Index layer = 0; layer < sizes.layers; ++layer) blocks.emplace_back(sizes.block);
   }
 
-  /// pixels [N * image_size^2, 3], normalised, row-major; result [N * tokens_per_image, output_size].
+  /// pixels [N * image_size^2, 3 * temporal_patch_size], normalised, row-major; result [N * tokens_per_image, output_size].
   Var<T, Device> operator()(const Var<T, Device>& pixels) const {
     const Index images = pixels.shape().rows() / (settings.image_size * settings.image_size);
     Var<T, Device> x = convolve(pixels);

@@ -25,10 +25,10 @@ class PictureTable {
 
   Index size() const { return static_cast<Index>(pictures_.size()); }
 
-  /// [size * image_size^2, 3]
+  /// [size * image_size^2, channels]
   Tensor<float> pixels() const {
-    const Index rows = pictures_.front().pixels.shape()[0];
-    Tensor<float> all({size() * rows, 3});
+    const Shape one_picture = pictures_.front().pixels.shape();
+    Tensor<float> all({size() * one_picture.rows(), one_picture.columns()});
     for (Index i = 0; i < size(); ++i) {
       const Tensor<float>& one = pictures_[static_cast<std::size_t>(i)].pixels;
       std::copy_n(one.data(), one.elements(), all.data() + i * one.elements());

@@ -35,7 +35,7 @@ class VlmPolicy {
         settings_(settings),
         chat_(tokenizer),
         encoder_(
-            chat_, model_.settings.vision.image_size, model_.settings.vision.tokens_per_image(),
+            chat_, model_.settings.vision,
             {.patch_pixels = 1, .mean = model_.settings.image_mean, .deviation = model_.settings.image_deviation}) {
     if (tokenizer.vocabulary_size() > model_.settings.language.vocabulary_size) {
       throw Error("[VlmPolicy] expected a tokenizer of at most " +

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
@@ -14,16 +15,18 @@
 #include "caprl/media/clip.hpp"
 #include "caprl/media/patches.hpp"
 #include "caprl/media/resize.hpp"
+#include "caprl/model/vision_settings.hpp"
 #include "caprl/tensor/prefix_tree_builder.hpp"
 #include "caprl/tensor/tensor.hpp"
 #include "caprl/text/chat_template.hpp"
 
 namespace caprl {
 
-/// A still picture as the vision tower reads it. Equal pixels have equal hashes and are encoded once in a batch.
+/// A picture, or a video's frame with those before it, as the vision tower reads it. Equal pixels have equal hashes and
+/// are encoded once in a batch.
 struct Picture {
   std::uint64_t hash = 0;
-  Tensor<float> pixels;  ///< [image_size^2, 3], normalised
+  Tensor<float> pixels;  ///< [image_size^2, 3 * temporal patch size], normalised, the frame itself last
 };
 
 /// What a vision-language policy reads: tokens, some of which stand for patches of pictures.
@@ -41,11 +44,16 @@ inline std::string time_stamp(double seconds) {
   return text;
 }
 
-/// Makes prompts for a vision tower with square inputs of one size.
+/// Makes prompts for a vision tower with square inputs of one size. Before a video's first frame, and an image, they
+/// themselves are seen.
 class VlmPromptEncoder {
  public:
-  VlmPromptEncoder(const ChatTemplate& chat, Index image_size, Index tokens_per_image, const PatchSettings& pixels)
-      : chat_(chat), image_size_(image_size), tokens_per_image_(tokens_per_image), pixels_(pixels) {
+  VlmPromptEncoder(const ChatTemplate& chat, const VisionSettings& vision, const PatchSettings& pixels)
+      : chat_(chat),
+        image_size_(vision.image_size),
+        temporal_patch_size_(vision.temporal_patch_size),
+        tokens_per_image_(vision.tokens_per_image()),
+        pixels_(pixels) {
     pixels_.patch_pixels = 1;
   }
 
@@ -95,9 +103,11 @@ class VlmPromptEncoder {
       throw Error("[VlmPromptEncoder] expected at least one frame, got none", item.media[file].path.string());
     }
     const Token pad = video ? chat_.special_tokens().video_pad : chat_.special_tokens().image_pad;
+    std::vector<Image> fitted;
     for (const Frame& frame : clip.frames) {
       if (video) append_text(prompt, chat_.tokenizer().encode(time_stamp(frame.seconds)));
-      append_picture(prompt, pad, picture(frame.image));
+      fitted.push_back(fit(frame.image));
+      append_picture(prompt, pad, picture(fitted));
     }
   }
 
@@ -111,16 +121,29 @@ class VlmPromptEncoder {
     prompt.pictures.push_back(std::move(picture));
   }
 
-  Picture picture(const Image& image) const {
-    const Image fitted =
-        image.height == image_size_ && image.width == image_size_ ? image : resize(image, {image_size_, image_size_});
-    Picture picture{Fnv1a().add(fitted.rgb).value(), Tensor<float>({image_size_ * image_size_, 3})};
-    write_patches(fitted, pixels_, picture.pixels.rows());
+  Image fit(const Image& image) const {
+    return image.height == image_size_ && image.width == image_size_ ? image
+                                                                     : resize(image, {image_size_, image_size_});
+  }
+
+  /// The last of `frames`, with those before it.
+  Picture picture(std::span<const Image> frames) const {
+    const auto last = static_cast<Index>(frames.size()) - 1;
+    Fnv1a hash;
+    Picture picture{0, Tensor<float>({image_size_ * image_size_, 3 * temporal_patch_size_})};
+    for (Index i = 0; i < temporal_patch_size_; ++i) {
+      const Index frame = std::max<Index>(0, last - (temporal_patch_size_ - 1 - i));
+      const Image& seen = frames[static_cast<std::size_t>(frame)];
+      hash.add(seen.rgb);
+      write_patches(seen, pixels_, picture.pixels.rows().columns_between(3 * i, 3 * (i + 1)));
+    }
+    picture.hash = hash.value();
     return picture;
   }
 
   ChatTemplate chat_;
   Index image_size_;
+  Index temporal_patch_size_;
   Index tokens_per_image_;
   PatchSettings pixels_;
 };
