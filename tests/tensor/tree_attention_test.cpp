@@ -144,6 +144,25 @@ TEST_CASE("attention holds where the backward is cut into parts") {
   check_against_dense(problem, 1e-9);
 }
 
+TEST_CASE("where segments are short, few more scores are computed than are seen") {
+  std::vector<Index> parents{-1}, lengths{12};  // captions with five questions each, after a common beginning
+  for (Index caption = 0; caption < 20; ++caption) {
+    parents.push_back(0);
+    lengths.push_back(45);
+    const auto segment = static_cast<Index>(parents.size()) - 1;
+    parents.insert(parents.end(), 5, segment);
+    lengths.insert(lengths.end(), 5, 16);
+  }
+  const PrefixTree tree = PrefixTree::from_segments(parents, lengths);
+  const caprl::detail::TreeTiles<float> tiles(
+      tree, 0, {.query_heads = 1, .key_heads = 1, .head_size = 8, .scale = 1.0f});
+  Index seen = 0, computed = 0;
+  for (const Index depth : tree.depths()) seen += depth + 1;
+  for (const auto& pair : tiles.pairs) computed += pair.scores();
+  CHECK(computed >= seen);
+  CHECK(computed < seen * 4 / 3);
+}
+
 TEST_CASE("attention over nothing is nothing") {
   RandomStream random = stream(201);
   Problem<float> empty(random, PrefixTree(), options_of(2, 2, 8));

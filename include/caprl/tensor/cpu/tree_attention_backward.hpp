@@ -37,6 +37,7 @@ struct TreeAttentionBackward {
   TreeAttentionGradients<T> gradients;
 
   TreeTiles<T> tiles{tree, query_row_begin, options};
+  std::vector<Index> running = running_cost();
   std::vector<Index> part_begin = cut_parts();  ///< key tiles of each part, and one behind the last
   Index parts = static_cast<Index>(part_begin.size()) - 1;
   Index padded = padded_columns<T>(options.head_size);
@@ -64,23 +65,19 @@ struct TreeAttentionBackward {
     T *turned_keys, *turned_values, *keys, *d_keys, *d_values, *weights, *d_scores;
   };
 
-  /// The multiplications that the first key tiles need, tile by tile.
+  /// The scores that the first key tiles need, tile by tile.
   std::vector<Index> running_cost() const {
-    std::vector<Index> running(tiles.key_tiles.size() + 1, 0);
-    for (const TilePair& pair : tiles.pairs) {
-      const Index rows = tiles.query_tiles[static_cast<std::size_t>(pair.query_tile)].rows();
-      running[static_cast<std::size_t>(pair.key_tile) + 1] += rows * (pair.key_end - pair.key_begin);
-    }
-    for (std::size_t tile = 1; tile < running.size(); ++tile) running[tile] += running[tile - 1];
-    return running;
+    std::vector<Index> sums(tiles.key_tiles.size() + 1, 0);
+    for (const TilePair& pair : tiles.pairs) sums[static_cast<std::size_t>(pair.key_tile) + 1] += pair.scores();
+    for (std::size_t tile = 1; tile < sums.size(); ++tile) sums[tile] += sums[tile - 1];
+    return sums;
   }
 
   std::vector<Index> cut_parts() const {
     constexpr Index units_wanted = 16;
-    constexpr Index pairs_worth_a_part = 32;
-    const Index most = std::max<Index>(1, static_cast<Index>(tiles.pairs.size()) / pairs_worth_a_part);
+    constexpr Index scores_worth_a_part = 32 * tile_rows * tile_rows;
+    const Index most = std::max<Index>(1, running.back() / scores_worth_a_part);
     const Index count = std::clamp<Index>(units_wanted / options.key_heads, 1, most);
-    const std::vector<Index> running = running_cost();
     std::vector<Index> begin;
     for (Index part = 0; part < count; ++part) {
       begin.push_back(std::lower_bound(running.begin(), running.end(), running.back() * part / count) -
@@ -91,18 +88,12 @@ struct TreeAttentionBackward {
   }
 
   Index cost(Index part) const {
-    Index pairs = 0;
-    for (Index tile = part_begin[static_cast<std::size_t>(part)]; tile < part_begin[static_cast<std::size_t>(part) + 1];
-         ++tile) {
-      pairs += tiles.first_pair[static_cast<std::size_t>(tile) + 1] - tiles.first_pair[static_cast<std::size_t>(tile)];
-    }
-    return pairs + 1;
+    const auto begin_of = [&](Index p) { return static_cast<std::size_t>(part_begin[static_cast<std::size_t>(p)]); };
+    return running[begin_of(part + 1)] - running[begin_of(part)] + 1;
   }
 
-  RowTile local_tile(Index query_tile) const {
-    const RowTile tile = tiles.query_tiles[static_cast<std::size_t>(query_tile)];
-    return {tile.begin - query_row_begin, tile.end - query_row_begin};
-  }
+  RowTile local(RowTile tile) const { return {tile.begin - query_row_begin, tile.end - query_row_begin}; }
+  RowTile local_tile(Index query_tile) const { return local(tiles.query_tiles[static_cast<std::size_t>(query_tile)]); }
   T* row_of(const Tensor<T>& packed, Index head, Index row) const {
     return packed.data() + (head * q.rows + row) * padded;
   }
@@ -160,7 +151,7 @@ struct TreeAttentionBackward {
   }
 
   void gather_pair(Index head, Index part, const TilePair& pair, const Scratch& scratch) const {
-    const RowTile tile = local_tile(pair.query_tile);
+    const RowTile tile = local(pair.queries);
     const Index keys = pair.key_end - pair.key_begin;
     const Index columns = padded_columns<T>(keys);
     const T* query = row_of(queries, head, tile.begin);
@@ -182,7 +173,7 @@ struct TreeAttentionBackward {
   /// Scores to weights, and the weights' gradients to the scores'.
   [[gnu::flatten]] void weigh(Index head, const TilePair& pair, const Scratch& scratch) const {
     constexpr Index lanes = Pack<T>::lanes;
-    const RowTile tile = local_tile(pair.query_tile);
+    const RowTile tile = local(pair.queries);
     const Index columns = padded_columns<T>(pair.key_end - pair.key_begin);
     const Index entry = pair.key_tile * tile_rows + pair.key_begin;
     for (Index r = 0; r < tile.rows(); ++r) {

@@ -44,7 +44,11 @@ struct TreeAttentionForward {
  private:
   Index cost(Index query_tile) const {
     const auto tile = static_cast<std::size_t>(query_tile);
-    return tiles.query_tiles[tile].rows() * (first_pair[tile + 1] - first_pair[tile]);
+    Index scores = 0;
+    for (Index pair = first_pair[tile]; pair < first_pair[tile + 1]; ++pair) {
+      scores += pairs[static_cast<std::size_t>(pair)].scores();
+    }
+    return scores;
   }
 
   T* tile_of(const Tensor<T>& packed, Index key_head, Index key_tile) const {
@@ -87,19 +91,22 @@ struct TreeAttentionForward {
     }
   }
 
+  /// `queries`, `softmax` and `sums` are of the whole tile.
   void attend_pair(Index key_head, const TilePair& pair, RowTile tile, const T* queries, T* scores,
                    std::array<OnlineSoftmax<T>, tile_rows>& softmax, T* sums) const {
     constexpr Index lanes = Pack<T>::lanes;
     const Index columns = padded_columns<T>(pair.key_end - pair.key_begin);
-    tile_product<T>(tile.rows(), columns, padded, {queries, padded, 1},
+    const Index first = pair.queries.begin - tile.begin;
+    T* pair_sums = sums + first * padded;
+    tile_product<T>(pair.queries.rows(), columns, padded, {queries + first * padded, padded, 1},
                     tile_of(turned_keys, key_head, pair.key_tile) + pair.key_begin, tile_rows, scores, tile_rows,
                     false);
-    for (Index r = 0; r < tile.rows(); ++r) {
-      OnlineSoftmax<T>& row = softmax[static_cast<std::size_t>(r)];
+    for (Index r = 0; r < pair.queries.rows(); ++r) {
+      OnlineSoftmax<T>& row = softmax[static_cast<std::size_t>(first + r)];
       T* row_scores = scores + r * tile_rows;
       T factor;
       if (pair.masked) {
-        const Index query = tile.begin + r;
+        const Index query = pair.queries.begin + r;
         const Index entry = pair.key_tile * tile_rows + pair.key_begin;
         factor = row.update(row_scores, columns / lanes,
                             [&](Index p) { return visible(tiles.keys, entry + p * lanes, query, tree.depth(query)); });
@@ -108,11 +115,12 @@ struct TreeAttentionForward {
       }
       if (factor == T{1}) continue;
       for (Index c = 0; c < padded; c += lanes) {
-        (Pack<T>::load(sums + r * padded + c) * Pack<T>(factor)).store(sums + r * padded + c);
+        (Pack<T>::load(pair_sums + r * padded + c) * Pack<T>(factor)).store(pair_sums + r * padded + c);
       }
     }
-    tile_product<T>(tile.rows(), padded, pair.key_end - pair.key_begin, {scores, tile_rows, 1},
-                    tile_of(values, key_head, pair.key_tile) + pair.key_begin * padded, padded, sums, padded, true);
+    tile_product<T>(pair.queries.rows(), padded, pair.key_end - pair.key_begin, {scores, tile_rows, 1},
+                    tile_of(values, key_head, pair.key_tile) + pair.key_begin * padded, padded, pair_sums, padded,
+                    true);
   }
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -26,15 +27,21 @@ struct RowTile {
 };
 
 inline constexpr Index tile_rows = 64;
+/// Neighbouring queries of a tile that see the same keys of another are one pair; they are looked at so many at a time.
+/// Where segments are short, most of a tile's keys are seen by few of a tile's queries.
+inline constexpr Index block_rows = 2 * product_rows;
 
-/// A tile of queries and the keys [key_begin, key_end) of a tile of keys, counted from the tile's first key, that it
-/// sees. key_begin is a multiple of a pack's lanes. Unless `masked`, every query sees every one of the keys.
+/// Queries of one tile and the keys [key_begin, key_end) of a tile of keys, counted from the tile's first key, that they
+/// see. key_begin is a multiple of a pack's lanes. Unless `masked`, every query sees every one of the keys.
 struct TilePair {
   Index query_tile;
+  RowTile queries;
   Index key_tile;
   Index key_begin;
   Index key_end;
   bool masked;
+
+  Index scores() const { return queries.rows() * (key_end - key_begin); }
 };
 
 /// For each key, which queries see it: tile_rows entries for each key tile, those behind its last row seen by nobody.
@@ -76,7 +83,7 @@ struct TreeTiles {
     Index first_query_tile = 0;
     for (Index key_tile = 0; key_tile < static_cast<Index>(key_tiles.size()); ++key_tile) {
       first_pair.push_back(static_cast<Index>(pairs.size()));
-      first_query_tile = add_pairs(tree, key_tile, first_query_tile);
+      first_query_tile = add_pairs_of_keys(tree, key_tile, first_query_tile);
     }
     first_pair.push_back(static_cast<Index>(pairs.size()));
   }
@@ -116,7 +123,7 @@ struct TreeTiles {
   }
 
   /// Adds the pairs of a key tile. Returns the first query tile that sees this or a later key tile.
-  Index add_pairs(const PrefixTree& tree, Index key_tile, Index first_query_tile) {
+  Index add_pairs_of_keys(const PrefixTree& tree, Index key_tile, Index first_query_tile) {
     const Index entry = key_tile * tile_rows;
     const Index count = key_tiles[static_cast<std::size_t>(key_tile)].rows();
     const Index first = keys.query_begin[static_cast<std::size_t>(entry)];  // they never decrease
@@ -126,13 +133,33 @@ struct TreeTiles {
       ++first_query_tile;
     }
     for (Index q = first_query_tile; q < tiles && query_tiles[static_cast<std::size_t>(q)].begin < last; ++q) {
-      add_pair(tree, q, key_tile);
+      add_pairs(tree, q, key_tile);
     }
     return first_query_tile;
   }
 
-  void add_pair(const PrefixTree& tree, Index query_tile, Index key_tile) {
-    const RowTile queries = query_tiles[static_cast<std::size_t>(query_tile)];
+  void add_pairs(const PrefixTree& tree, Index query_tile, Index key_tile) {
+    const RowTile tile = query_tiles[static_cast<std::size_t>(query_tile)];
+    const std::size_t first = pairs.size();
+    for (Index begin = tile.begin; begin < tile.end; begin += block_rows) {
+      const auto pair = pair_of(tree, query_tile, {begin, std::min(begin + block_rows, tile.end)}, key_tile);
+      if (!pair) continue;
+      if (pairs.size() > first && continues(pairs.back(), *pair)) {
+        pairs.back().queries.end = pair->queries.end;
+      } else {
+        pairs.push_back(*pair);
+      }
+    }
+  }
+
+  /// True if the second pair's queries follow those of the first and see the same keys.
+  static bool continues(const TilePair& a, const TilePair& b) {
+    return a.queries.end == b.queries.begin && a.key_begin == b.key_begin && a.key_end == b.key_end &&
+           a.masked == b.masked;
+  }
+
+  /// The keys that some of the queries see, if there are any.
+  std::optional<TilePair> pair_of(const PrefixTree& tree, Index query_tile, RowTile queries, Index key_tile) const {
     const Index count = key_tiles[static_cast<std::size_t>(key_tile)].rows();
     const std::span<const Index> depths =
         tree.depths().subspan(static_cast<std::size_t>(queries.begin), static_cast<std::size_t>(queries.rows()));
@@ -151,9 +178,9 @@ struct TreeTiles {
           keys.query_begin[e] <= queries.begin && keys.query_end[e] >= queries.end && *deepest < keys.depth_end[e];
       if (by_all) ++seen_by_all;
     }
-    if (high == 0) return;
+    if (high == 0) return std::nullopt;
     low -= low % Pack<T>::lanes;
-    pairs.push_back({query_tile, key_tile, low, high, seen_by_all < padded_columns<T>(high - low)});
+    return TilePair{query_tile, queries, key_tile, low, high, seen_by_all < padded_columns<T>(high - low)};
   }
 };
 
