@@ -13,6 +13,9 @@ target_precompile_headers(caprl_precompiled PRIVATE "${caprl_precompiled_folder}
 if(CAPRL_SANITIZE)  # instrumented code compiles slowly, so only what is hot is optimised, without a header of other flags
   set_source_files_properties("${caprl_precompiled_folder}/kernels.cpp" "${caprl_precompiled_folder}/models.cpp"
                               PROPERTIES COMPILE_OPTIONS -O1 SKIP_PRECOMPILE_HEADERS ON)
+  set(caprl_header_source "${CMAKE_CURRENT_BINARY_DIR}/precompiled_header.cpp")  # CMake makes the header for a source
+  file(CONFIGURE OUTPUT "${caprl_header_source}" CONTENT "// Begins with the precompiled header.\n")
+  target_sources(caprl_precompiled PRIVATE "${caprl_header_source}")
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(caprl_precompiled PUBLIC $<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)  # for ccache

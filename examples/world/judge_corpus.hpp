@@ -162,8 +162,8 @@ std::string judge_caption(RandomStream& random, const JudgeCorpusSettings& setti
   return join_sentences(sentences);
 }
 
-/// An object by its place or its shape, its other attributes in random order, and where it is seen from the others. Only
-/// what the caption settles: shapes may come twice.
+/// An object by its place or its shape, its other attributes in random order, and where it is seen from the others.
+/// Only what the caption settles: shapes may come twice.
 inline Drill drill_of(RandomStream& random, const ParsedCaption& caption, const ObjectMention& object) {
   const bool by_place = object[Attribute::place] >= 0 && random.below(2) == 0;
   const Attribute key = by_place ? Attribute::place : Attribute::shape;

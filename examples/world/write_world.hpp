@@ -101,13 +101,14 @@ inline void write_world(const WorldSettings& settings, const WorldProgress& prog
                       [&](const Scene& scene, std::string_view name, int i) {
                         return count_up(detail::write_picture(settings, scene, name, i));
                       });
-    detail::write_set(settings, "video", settings.clips[index], split, splits,
-                      [&](std::uint64_t seed, Split set, std::uint32_t i) {
-                        return draw_clip_item(seed, set, i, settings.longest_clip);
-                      },
-                      [&](const Clip& clip, std::string_view name, int i) {
-                        return count_up(detail::write_clip(settings, clip, name, i));
-                      });
+    detail::write_set(
+        settings, "video", settings.clips[index], split, splits,
+        [&](std::uint64_t seed, Split set, std::uint32_t i) {
+          return draw_clip_item(seed, set, i, settings.longest_clip);
+        },
+        [&](const Clip& clip, std::string_view name, int i) {
+          return count_up(detail::write_clip(settings, clip, name, i));
+        });
   }
 }
 

@@ -194,8 +194,12 @@ TEST_CASE("what nothing reads has no gradient, and a backward pass without any i
 TEST_CASE("gradients of a whole vision tower") {
   const BlockSettings block{
       .hidden_size = 8, .intermediate_size = 12, .attention_heads = 2, .key_value_heads = 2, .head_size = 4};
-  const VisionTower<double> tower(
-      {.block = block, .layers = 1, .image_size = 12, .temporal_patch_size = 2, .stem_channels = {4}, .output_size = 6});
+  const VisionTower<double> tower({.block = block,
+                                   .layers = 1,
+                                   .image_size = 12,
+                                   .temporal_patch_size = 2,
+                                   .stem_channels = {4},
+                                   .output_size = 6});
   initialize<double>(tower, 1, 5, ends_residual_branch);
   const Var<double> pixels(random_tensor({2 * 144, 6}, 3), true);
   check_gradients({pixels}, parameters_of<double>(tower), [&] { return tower(pixels); });

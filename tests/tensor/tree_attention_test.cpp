@@ -154,8 +154,8 @@ TEST_CASE("where segments are short, few more scores are computed than are seen"
     lengths.insert(lengths.end(), 5, 16);
   }
   const PrefixTree tree = PrefixTree::from_segments(parents, lengths);
-  const caprl::detail::TreeTiles<float> tiles(
-      tree, 0, {.query_heads = 1, .key_heads = 1, .head_size = 8, .scale = 1.0f});
+  const caprl::detail::TreeTiles<float> tiles(tree, 0,
+                                              {.query_heads = 1, .key_heads = 1, .head_size = 8, .scale = 1.0f});
   Index seen = 0, computed = 0;
   for (const Index depth : tree.depths()) seen += depth + 1;
   for (const auto& pair : tiles.pairs) computed += pair.scores();

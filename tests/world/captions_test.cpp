@@ -159,11 +159,11 @@ TEST_CASE("drills of events: what comes first, what before what") {
   for (const world::Drill& drill : world::detail::drills_of(random, parsed)) {
     for (const auto& [question, answer] : drill.facts) told += drill.key + " " + question + " " + answer + "\n";
   }
-  for (const char* line : {"happens first the star moves\n", "happens last the circle changes colour\n",
-                           "the star moves before or after the circle changes colour before\n",
-                           "the circle changes colour before or after the star moves after\n",
-                           "the star moves time [00:02]\n", "the star moves way right\n",
-                           "the circle changes colour colour green\n"}) {
+  for (const char* line :
+       {"happens first the star moves\n", "happens last the circle changes colour\n",
+        "the star moves before or after the circle changes colour before\n",
+        "the circle changes colour before or after the star moves after\n", "the star moves time [00:02]\n",
+        "the star moves way right\n", "the circle changes colour colour green\n"}) {
     CAPTURE(line);
     CHECK(told.find(line) != std::string::npos);
   }

@@ -42,7 +42,8 @@ struct VisionTower {
     for (Index layer = 0; layer < sizes.layers; ++layer) blocks.emplace_back(sizes.block);
   }
 
-  /// pixels [N * image_size^2, 3 * temporal_patch_size], normalised, row-major; result [N * tokens_per_image, output_size].
+  /// pixels [N * image_size^2, 3 * temporal_patch_size], normalised, row-major; result [N * tokens_per_image,
+  /// output_size].
   Var<T, Device> operator()(const Var<T, Device>& pixels) const {
     const Index images = pixels.shape().rows() / (settings.image_size * settings.image_size);
     Var<T, Device> x = convolve(pixels);

@@ -31,8 +31,8 @@ inline constexpr Index tile_rows = 64;
 /// Where segments are short, most of a tile's keys are seen by few of a tile's queries.
 inline constexpr Index block_rows = 2 * product_rows;
 
-/// Queries of one tile and the keys [key_begin, key_end) of a tile of keys, counted from the tile's first key, that they
-/// see. key_begin is a multiple of a pack's lanes. Unless `masked`, every query sees every one of the keys.
+/// Queries of one tile and the keys [key_begin, key_end) of a tile of keys, counted from the tile's first key, that
+/// they see. key_begin is a multiple of a pack's lanes. Unless `masked`, every query sees every one of the keys.
 struct TilePair {
   Index query_tile;
   RowTile queries;
