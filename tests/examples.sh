@@ -3,61 +3,14 @@
 # that name the setting, and that a run that was stopped or killed goes on to the same bytes.
 # usage: examples.sh PROGRAMS_DIR
 set -euo pipefail
-programs=$(cd "$1" && pwd)
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-export OMP_NUM_THREADS=2
+source "$(dirname "$0")/support/programs.sh"
 
-fail() {
-  echo "examples: $*" >&2
-  if [ -s log ]; then tail -20 log >&2; fi
-  exit 1
-}
-
-program() {  # NAME: its path
-  if [ "$1" = world_make ]; then echo "$programs/world/world_make"; else echo "$programs/$1"; fi
-}
-
-run() {  # NAME ARGUMENTS...
-  local name=$1
-  shift
-  "$(program "$name")" "$@" >log 2>&1 || fail "$name $* failed"
-}
-
-refuses() {  # NAME WORD ARGUMENTS...: an error that names the word
-  local name=$1 word=$2
-  shift 2
-  if "$(program "$name")" "$@" >log 2>&1; then fail "$name $* was accepted"; fi
-  grep -q -e "$word" log || fail "the error of $name $* does not name $word"
-}
-
-has() {  # FILE TEXT...
-  local file=$1 text
-  shift
-  [ -s "$file" ] || fail "$file is missing or empty"
-  for text in "$@"; do
-    grep -q -F -e "$text" "$file" || fail "$file does not hold $text"
-  done
-}
-
-lines() {  # FILE COUNT
-  [ "$(wc -l <"$1")" -eq "$2" ] || fail "$1 has $(wc -l <"$1") lines instead of $2"
-}
-
-# A world (as many pictures as custom_loop takes in a step), a tokenizer, a captioner and a judge, all tiny.
-run world_make --out world --train-images 32 --validation-images 4 --test-images 4 --train-clips 4 --validation-clips 3 \
-  --test-clips 3 --seed 3
+make_world 32  # as many pictures as custom_loop takes in a step
 has world/images_train.jsonl '"images"' '"reward_model"'
-run train_tokenizer --data world/images_train.jsonl world/videos_train.jsonl --vocabulary 400 --out tokenizer.json
 has tokenizer.json '"merges"'
-run sft --new --tokenizer tokenizer.json --data world/images_train.jsonl world/videos_train.jsonl \
-  --validation world/images_validation.jsonl --validate-every 2 --steps 4 --batch 4 --width 32 --heads 2 \
-  --vision-layers 1 --language-layers 1 --out taught
 has taught/model/model.safetensors
 lines taught/run/metrics.jsonl 4
 has taught/run/metrics.jsonl validation_loss
-run train_judge --tokenizer tokenizer.json --steps 3 --drill-steps 2 --groups 2 --width 32 --heads 2 --layers 4 --out judge
 has judge/model/model.safetensors
 lines judge/run/metrics.jsonl 3
 run train_judge --model judge/model --steps 1 --drill-steps 0 --groups 2 --out judge_on
@@ -93,21 +46,16 @@ same() {  # FOLDER
     cmp -s "whole/$file" "$1/$file" || fail "$1/$file differs from the run that was never stopped"
   done
 }
-steps_in() { if [ -f "$1/run/metrics.jsonl" ]; then wc -l <"$1/run/metrics.jsonl"; else echo 0; fi; }
-start() {  # FOLDER STEPS: runs until the log holds that many steps; sets pid
-  "$(program caption_images)" "${images[@]}" --out "$1" >log 2>&1 &
-  pid=$!
-  while [ "$(steps_in "$1")" -lt "$2" ] && kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
-}
+run_images=("$(program caption_images)" "${images[@]}")
 for steps in 1 $((2 + RANDOM % 4)); do
-  start killed "$steps"
+  start killed "$steps" "${run_images[@]}"
   sleep "0.$((RANDOM % 30))"
   kill -9 "$pid" 2>/dev/null || true  # it may have ended
   wait "$pid" 2>/dev/null || true
 done
 run caption_images "${images[@]}" --out killed
 same killed
-start stopped 1
+start stopped 1 "${run_images[@]}"
 kill -INT "$pid" || fail "the run ended before Ctrl-C"
 wait "$pid" || fail "Ctrl-C ended in an error"
 has log "the same command goes on"
