@@ -105,7 +105,7 @@ void run(const Options& options) {
 
   // make(seed, count) gives a judge; errors and tokens are means over seeds.
   const auto measure = [&](const std::string& judge_name, std::uint64_t seeds, const auto& make) {
-    JudgeTokenCount count;
+    JudgeTally count;
     double error = 0;
     for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
       error += mean_squared_error(advantages(make(seed, &count), groups), truth) / static_cast<double>(seeds);
@@ -119,13 +119,13 @@ void run(const Options& options) {
   };
   for (const Index orders : {1, 2, 0}) {
     const std::string which = orders == 0 ? "all" : std::to_string(orders);
-    measure("exact.cyclic_" + which, orders == 0 ? 1 : options.seeds, [&](std::uint64_t seed, JudgeTokenCount* count) {
+    measure("exact.cyclic_" + which, orders == 0 ? 1 : options.seeds, [&](std::uint64_t seed, JudgeTally* count) {
       const OptionOrders some{.kind = OptionOrders::Kind::cyclic, .count = orders, .seed = seed};
       return ExactJudge<float>(folder.model, folder.tokenizer, {.prompt = prompt, .orders = some}, count);
     });
   }
   for (const Index draws : {1, 2, 4, 8, 16, 32}) {
-    measure("sampled.draws_" + std::to_string(draws), options.seeds, [&](std::uint64_t seed, JudgeTokenCount* count) {
+    measure("sampled.draws_" + std::to_string(draws), options.seeds, [&](std::uint64_t seed, JudgeTally* count) {
       const SampledJudgeSettings settings{.prompt = prompt, .draws = draws, .seed = seed};
       return SampledJudge<float>(folder.model, folder.tokenizer, settings, count);
     });

@@ -37,12 +37,9 @@ int main(int argc, char** argv) {
       // 1. Sample eight captions for each of 32 items.
       std::vector<const CaptionItem*> batch;
       for (const Index i : order.batch(step, 32)) batch.push_back(&items[static_cast<std::size_t>(i)]);
-      const auto collected = collect(policy, batch, LoadImages{}, Sample<>(),
-                                     {.samples = 8,
-                                      .maximum_tokens = 96,
-                                      .seed = 1,
-                                      .step = static_cast<std::uint32_t>(step),
-                                      .item_keys = {}});
+      const auto collected = collect(
+          policy, batch, LoadImages{}, Sample<>(),
+          {.samples = 8, .maximum_tokens = 96, .seed = 1, .step = static_cast<std::uint32_t>(step), .item_keys = {}});
       // 2. Judge them; a group whose judging failed is left out.
       const auto rewards = judge_groups(judge, collected);
       std::vector<std::vector<bool>> truncated;

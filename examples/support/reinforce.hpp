@@ -112,7 +112,7 @@ inline caprl::SampledJudgeSettings sampled_judge_settings(const ReinforceOptions
 /// The reward that the options name; `make_reward(judge)` makes accuracy's of a judge. `tokens` must outlive it.
 template <class MakeReward>
 AnyReward reward_of(const ReinforceOptions& options, const caprl::ModelFolder<caprl::Decoder<float>>& model,
-                    const MakeReward& make_reward, caprl::JudgeTokenCount& tokens) {
+                    const MakeReward& make_reward, caprl::JudgeTally& tokens) {
   using namespace caprl;
   AnyReward accuracy = options.reward == "sampled"
                            ? AnyReward(make_reward(SampledJudge<float>(model.model, model.tokenizer,
@@ -229,12 +229,12 @@ std::optional<Stage> reinforce(const ReinforceOptions& options, const std::strin
   const TinyVlmPolicy<> policy(start.model, start.tokenizer);
   const auto judge = load_language_model(options.judge);
   const ExactJudge<float> measure(judge.model, judge.tokenizer, judge_settings(options));
-  JudgeTokenCount judge_tokens;
-  AnyReward reward = reward_of(options, judge, make_reward, judge_tokens);
+  JudgeTally judge_tally;
+  AnyReward reward = reward_of(options, judge, make_reward, judge_tally);
 
   std::filesystem::create_directories(options.out / "run");
   TrainerSettings settings = trainer_settings(options, name, splits.train.size());
-  settings.judge_tokens = &judge_tokens;
+  settings.judge_tally = &judge_tally;
   const HeldOut validation(base, measure, splits.validation, load,
                            {.maximum_tokens = options.maximum_tokens, .seed = 1});
   Trainer trainer(policy, Sample{Temperature{options.temperature}}, reward, Rloo{}, settings);

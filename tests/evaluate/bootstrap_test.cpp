@@ -95,6 +95,7 @@ TEST_CASE("edges") {
   CHECK(bootstrap_mean(same).high == 0.25);
   CHECK(bootstrap_share(std::vector<ItemShare>{{0, 0}, {0, 0}}).value == 0);
   CHECK(fails_with([] { bootstrap_mean({}); }, "[bootstrap_mean] expected at least one item"));
+  CHECK(fails_with([] { bootstrap_mean(std::vector<double>{0.5, std::nan("")}); }, "expected finite values"));
   CHECK(fails_with([&] { bootstrap_mean(same, {.resamples = 0}); }, "expected at least one resample"));
   CHECK(fails_with([&] { bootstrap_mean(same, {.level = 1}); }, "a level between 0 and 1"));
   CHECK(fails_with([&] { bootstrap_difference(same, std::vector<double>(4)); }, "got 5 and 4"));

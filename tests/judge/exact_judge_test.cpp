@@ -112,7 +112,7 @@ TEST_CASE("how prompts are spread over passes changes nothing but rounding") {
   const CaptionItem item = asked_item();
   const std::vector<Caption> captions{{"a red circle", 3, false}, {"", 0, false}, {"a blue square", 3, false}};
   const std::vector<JudgeRequest> requests{{&item, captions}, {&item, captions}};
-  JudgeTokenCount count;
+  JudgeTally count;
   auto together = small_judge({}, &count);
   auto apart = small_judge({.maximum_rows = 1});
   const auto a = together.score(requests);
@@ -122,6 +122,34 @@ TEST_CASE("how prompts are spread over passes changes nothing but rounding") {
   }
   CHECK(count.read > 0);
   CHECK(count.read < count.repeated);
+  CHECK(count.answers == 8);  // of two different captions and two questions, in three and in two orders
+  CHECK(count.abstain > 0);
+  CHECK(count.leftover > 0);
+}
+
+TEST_CASE("a pass of the model is no longer than it may be") {
+  CaptionItem item = asked_item();
+  item.questions.resize(1, item.questions[0]);
+  const std::vector<Caption> captions{{"a red circle", 3, false}};
+  const std::vector<JudgeRequest> requests{{&item, captions}};
+  JudgeTally together, apart;
+  small_judge({}, &together).score(requests);
+  small_judge({.maximum_rows = 1}, &apart).score(requests);
+  CHECK(together.read < together.repeated);
+  CHECK(apart.read == apart.repeated);  // one prompt a pass: nothing is shared
+}
+
+TEST_CASE("a question that cannot be asked costs no other item its reward") {
+  const CaptionItem good = asked_item();
+  CaptionItem bad = asked_item();
+  bad.where = "mine.jsonl:7";
+  bad.questions[0].options = {"a", "b", "c", "d", "e", "f", "g"};
+  const std::vector<Caption> captions{{"a red circle", 3, false}};
+  const ExactJudge<float> judge = small_judge({.orders = {.kind = OptionOrders::Kind::all}});
+  const auto rewards = judge.score(std::vector<JudgeRequest>{{&good, captions}, {&bad, captions}});
+  CHECK(*rewards[0][0].total == *judge.score(std::vector<JudgeRequest>{{&good, captions}})[0][0].total);
+  CHECK_FALSE(rewards[1][0].total);
+  CHECK(rewards[1][0].missing_reason.find("mine.jsonl:7: [option_orders]") == 0);
 }
 
 TEST_CASE("a judge with bf16 weights nearly agrees with one with float weights, and leaves the model as it is") {

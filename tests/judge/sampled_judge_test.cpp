@@ -21,7 +21,7 @@ static_assert(RewardJudge<SampledJudge<float>>);
 
 namespace {
 
-SampledJudge<float> sampled_judge(SampledJudgeSettings settings = {}, JudgeTokenCount* count = nullptr) {
+SampledJudge<float> sampled_judge(SampledJudgeSettings settings = {}, JudgeTally* count = nullptr) {
   const Tokenizer tokenizer = small_tokenizer();
   settings.prompt = QuestionPrompt::brief();
   return SampledJudge<float>(opinionated_model(tokenizer), tokenizer, settings, count);
@@ -97,7 +97,7 @@ TEST_CASE("the mean of its draws is what the exact judge gives for the same ques
 
 TEST_CASE("draws depend on the seed and the request, and a request is read once") {
   const CaptionItem item = asked_item();
-  JudgeTokenCount count;
+  JudgeTally count;
   const auto judge = sampled_judge({.draws = 40}, &count);
   const auto first = answers_of(judge, item);
   CHECK(count.read > 0);
@@ -181,7 +181,7 @@ TEST_CASE("published: options of a video keep the letter they had") {
   item.media[0].kind = MediaKind::video;
   CHECK(with_old_labels(item)[0].options == std::vector<std::string>{"A. red", "B. blue", "C. green"});
   CHECK(with_old_labels(item)[0].gold == 1);
-  JudgeTokenCount plain, labelled;
+  JudgeTally plain, labelled;
   answers_of(sampled_judge({}, &plain), item);
   answers_of(sampled_judge({.faults = {.old_labels = true}}, &labelled), item);
   CHECK(labelled.repeated > plain.repeated);

@@ -18,7 +18,7 @@ inline CaptionItem asked_item() {
   return item;
 }
 
-inline ExactJudge<float> small_judge(ExactJudgeSettings settings = {}, JudgeTokenCount* count = nullptr) {
+inline ExactJudge<float> small_judge(ExactJudgeSettings settings = {}, JudgeTally* count = nullptr) {
   const Tokenizer tokenizer = small_tokenizer();
   const Decoder<float> model(small_decoder_settings(tokenizer));
   initialize(model, 3);

@@ -180,6 +180,7 @@ TEST_CASE("a weighted sum shows its parts, and is missing where a part is") {
   CHECK(twice.score(requests)[1][0].missing_reason ==
         "stamps: the duration of the video is not known; stamps: the duration of the video is not known");
   CHECK(twice.judge<1>().full_tokens == 2048);
+  CHECK(twice.part_names() == std::vector<std::string>{"stamps", "length", "stamps.2"});
 }
 
 namespace {

@@ -84,9 +84,9 @@ TEST_CASE("worked example: KL estimators") {
   CHECK(kl_k3(-1, -1).value == 0);
   CHECK(kl_term(KlInLoss::none, x, reference).value == 0);
   const std::vector<float> own{-1.0f, -2.0f}, other{-1.5f, -1.75f};
-  CHECK(kl_reward_penalty(0.1, own, other) == doctest::Approx(0.1 * 0.25));
-  CHECK_THROWS_WITH(kl_reward_penalty(0.1, own, {}),
-                    "[kl_reward_penalty] expected as many reference log-probabilities as tokens");
+  CHECK(kl_of_rollout<float>(own, other) == doctest::Approx(0.25));
+  CHECK_THROWS_WITH(kl_of_rollout<float>(own, {}),
+                    "[kl_of_rollout] expected as many reference log-probabilities as tokens");
 }
 
 TEST_CASE("the mean of k1 and of k3 over the policy is the KL divergence") {

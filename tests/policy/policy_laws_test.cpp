@@ -128,6 +128,18 @@ class BigramPolicy {
 };
 
 static_assert(Policy<BigramPolicy>);
+static_assert(!SupervisedPolicy<BigramPolicy>);
+static_assert(SupervisedPolicy<TinyVlmPolicy<>>);
+
+struct Silent {  // all that a policy has but generate
+  using Prompt = Token;
+  using value_type = float;
+  using device_type = Cpu;
+  Prompt encode(const CaptionItem&, std::span<const Clip>) const;
+  Var<float> log_probabilities(std::span<const Prompt>, std::span<const RolloutGroup>, double) const;
+  std::vector<NamedBlock<float>> blocks() const;
+};
+static_assert(!Policy<Silent>);
 
 std::vector<std::string> broken_laws(Fault fault) {
   const std::vector<Token> prompts{3, 7, 5};

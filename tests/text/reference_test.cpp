@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "caprl/text/streaming_decoder.hpp"
 #include "caprl/text/load_tokenizer.hpp"
+#include "caprl/text/streaming_decoder.hpp"
 
 using caprl::SpecialTokens;
 using caprl::Token;

@@ -69,6 +69,7 @@ TEST_CASE("Tokens are found by the bytes they stand for") {
   CHECK_THROWS_AS(tokenizer.token_text(290), Error);
   CHECK_THROWS_AS(tokenizer.token_text(-1), Error);
   CHECK_THROWS_AS(tokenizer.decode(std::vector<Token>{1000}), Error);
+  CHECK(tokenizer.decode_any(std::vector<Token>{1000, tokenizer.encode("a").front()}) == "\xEF\xBF\xBD" "a");
 }
 
 TEST_CASE("Special tokens come from text only where asked for") {

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -143,13 +144,13 @@ TEST_CASE("a run that died between saving a best checkpoint and keeping it keeps
 
 TEST_CASE("the tokens that a judge counts are in the metrics, step by step") {
   const testing::TemporaryFolder folder;
-  JudgeTokenCount count{.read = 1000};  // by others, before
+  JudgeTally count{.read = 1000};  // by others, before
   PerCaption judge{"e", [&](const CaptionItem& item, const Caption& caption) {
                      count.read += 3;
                      return share_of_e(item, caption);
                    }};
   TrainerSettings settings = small_settings(folder.path() / "run", 2);
-  settings.judge_tokens = &count;
+  settings.judge_tally = &count;
   train(small_policy(), judge, settings);
   std::ifstream file(folder.path() / "run/metrics.jsonl");
   Index steps = 0;
@@ -193,6 +194,89 @@ TEST_CASE("missing rewards leave the step, and too many stop the run") {
   Failing most{0.25};
   CHECK_THROWS_WITH_AS(train(small_policy(), most, small_settings(folder.path() / "most", 2)),
                        doctest::Contains("the service did not answer"), Error);
+}
+
+TEST_CASE("a run does not go on as another") {
+  const testing::TemporaryFolder folder;
+  PerCaption judge{"e", share_of_e};
+  TrainerSettings settings = small_settings(folder.path() / "run", 2);
+  train(small_policy(), judge, settings);
+  settings.run.steps = 3;
+  CHECK_NOTHROW(train(small_policy(), judge, settings));
+  settings.samples = 5;
+  CHECK_THROWS_WITH_AS(train(small_policy(), judge, settings), doctest::Contains("samples"), Error);
+}
+
+TEST_CASE("a reference has weights of its own, and a policy for captions alone is not trained") {
+  const testing::TemporaryFolder folder;
+  const Tokenizer tokenizer = small_tokenizer();
+  const auto model = small_vlm(tokenizer);
+  const TinyVlmPolicy<> policy(model, tokenizer), same(model, tokenizer), other(small_vlm(tokenizer), tokenizer);
+  PerCaption judge{"e", share_of_e};
+  TrainerSettings settings = small_settings(folder.path(), 1);
+  settings.loss = {.kl = KlInLoss::k3, .kl_coefficient = 0.1};
+  const auto trainer = [&](const TinyVlmPolicy<>& trained, const TinyVlmPolicy<>* reference) {
+    Trainer(trained, Sample<>(), judge, Rloo{}, settings, reference);
+  };
+  CHECK_THROWS_WITH_AS(trainer(policy, nullptr), doctest::Contains("expected a reference policy"), Error);
+  CHECK_THROWS_WITH_AS(trainer(policy, &same), doctest::Contains("weights of its own"), Error);
+  CHECK_NOTHROW(trainer(policy, &other));
+  const TinyVlmPolicy<> packed(small_vlm(tokenizer), tokenizer, {.packed = WeightFormat::float32});
+  CHECK_THROWS_WITH_AS(trainer(packed, &other), doctest::Contains("captions follow its weights"), Error);
+}
+
+TEST_CASE("a KL penalty in the reward is its part, and holds the policy back") {
+  const testing::TemporaryFolder folder;
+  PerCaption judge{"e", share_of_e};
+  const auto last_kl = [&](const std::string& name, double coefficient) {
+    const auto policy = small_policy(), reference = small_policy();
+    TrainerSettings settings = small_settings(folder.path() / name, 20);
+    settings.kl_in_reward = coefficient;
+    std::filesystem::create_directories(settings.run.folder);
+    const auto items = small_items(8);
+    Trainer trainer(policy, Sample<>(), judge, Rloo{.spread_floor = 0}, settings, &reference);
+    trainer.run(std::span<const CaptionItem>(items), load_noise, [](Index, MetricsRow&) { return 0.0; });
+    std::ifstream file(settings.run.folder / "metrics.jsonl");
+    nlohmann::json row;
+    double kl = 0;
+    for (std::string line; std::getline(file, line);) {
+      row = nlohmann::json::parse(line);
+      kl = -row.at("reward.kl").get<double>() / coefficient;
+      CHECK(row.at("reward").get<double>() ==
+            doctest::Approx(row.at("reward.e").get<double>() + row.at("reward.kl").get<double>()));
+    }
+    return kl;
+  };
+  CHECK(last_kl("loose", 1e-6) > 2 * last_kl("tight", 0.1));
+}
+
+TEST_CASE("captions that nobody sampled have no policy gradient, and a difference that is no number is kept") {
+  const auto policy = small_policy();
+  const auto items = small_items(1);
+  Collected<TinyVlmPolicy<>> collected;
+  collected.items = {&items[0]};
+  collected.prompts = {policy.encode(items[0], load_noise(items[0]))};
+  collected.groups = {{policy.rollout_of("one"), policy.rollout_of("two")}};
+  WeightedRollouts weighted{{0}, collected.groups, {{1.0, -1.0}}};
+  const auto gradients = [&] {
+    return add_policy_gradients<TinyVlmPolicy<>>(policy, nullptr, collected, weighted, {}, {}, 1.0, 1000);
+  };
+  CHECK_THROWS_WITH_AS(gradients(), doctest::Contains("expected a recorded log-probability"), Error);
+  for (Rollout& rollout : weighted.groups[0]) rollout.log_probabilities.assign(rollout.tokens.size(), -1.0F);
+  weighted.groups[0][0].log_probabilities[0] = std::nanf("");
+  CHECK(std::isnan(gradients().largest_difference));
+}
+
+TEST_CASE("a score that is no number is an error") {
+  const testing::TemporaryFolder folder;
+  const auto policy = small_policy();
+  RunSettings settings;
+  settings.folder = folder.path();
+  TrainingRun<float> run(settings, policy.blocks());
+  CHECK_THROWS_WITH_AS(run.finish_step(MetricsRow(0), MetricsRow(0), std::nan("")),
+                       doctest::Contains("expected a validation score"), Error);
+  settings.checkpoint_every = 0;
+  CHECK_THROWS_AS(TrainingRun<float>(settings, policy.blocks()), Error);
 }
 
 TEST_CASE("a sampler that filters is refused unless the data may be off-policy") {

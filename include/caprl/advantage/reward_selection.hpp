@@ -33,8 +33,6 @@ struct RewardSelection {
   std::vector<Index> rollouts;  ///< for each rollout of `batch` its index among all
   std::vector<Index> groups;    ///< for each group of `batch` its index among all
   Index missing_groups = 0;     ///< groups left out because a reward is missing
-  Index missing_rewards = 0;    ///< rewards that are missing
-  Index truncated = 0;          ///< rollouts that `TruncatedRule` acted on, in groups that are not missing
 };
 
 namespace detail {
@@ -71,14 +69,13 @@ inline RewardSelection select_rewards(std::span<const std::vector<Reward>> rewar
   Index first = 0;  // of the group, among all rollouts
   for (std::size_t g = 0; g < rewards.size(); first += static_cast<Index>(rewards[g++].size())) {
     require(rewards[g].size() == truncated[g].size(), "[select_rewards] expected one flag for each caption of a group");
-    const auto missing = std::ranges::count_if(rewards[g], [](const Reward& reward) { return !reward.total; });
-    selection.missing_rewards += missing;
-    selection.missing_groups += missing > 0 ? 1 : 0;
-    if (missing > 0) continue;
+    if (std::ranges::any_of(rewards[g], [](const Reward& reward) { return !reward.total; })) {
+      ++selection.missing_groups;
+      continue;
+    }
     for (std::size_t i = 0; i < rewards[g].size(); ++i) {
       const bool act = truncated[g][i] && rule != TruncatedRule::score;
       detail::require_parts(rewards[g][i], weights.size(), g);
-      selection.truncated += act ? 1 : 0;
       if (act && rule == TruncatedRule::mask) continue;
       detail::append_rollout(rewards[g][i], act, selection.batch);
       selection.rollouts.push_back(first + static_cast<Index>(i));

@@ -49,17 +49,17 @@ CAPRL_HD inline PhiloxCounter philox(PhiloxCounter counter, std::uint32_t key0, 
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t product0 = detail::multiply_wide(0xD2511F53u, counter.word[0]);
     const std::uint64_t product1 = detail::multiply_wide(0xCD9E8D57u, counter.word[2]);
-    counter = {{static_cast<std::uint32_t>(product1 >> 32) ^ counter.word[1] ^ key0,
-                static_cast<std::uint32_t>(product1),
-                static_cast<std::uint32_t>(product0 >> 32) ^ counter.word[3] ^ key1,
-                static_cast<std::uint32_t>(product0)}};
+    counter = {
+        {static_cast<std::uint32_t>(product1 >> 32) ^ counter.word[1] ^ key0, static_cast<std::uint32_t>(product1),
+         static_cast<std::uint32_t>(product0 >> 32) ^ counter.word[3] ^ key1, static_cast<std::uint32_t>(product0)}};
     key0 += 0x9E3779B9u;
     key1 += 0xBB67AE85u;
   }
   return counter;
 }
 
-/// Four random words for a key. The purpose is mixed into the cipher key with the seed; the other fields are the counter.
+/// Four random words for a key. The purpose is mixed into the cipher key with the seed; the other fields are the
+/// counter.
 CAPRL_HD inline PhiloxCounter random_words(const RandomKey& key) {
   const auto low = static_cast<std::uint32_t>(key.seed);
   const auto high = static_cast<std::uint32_t>(key.seed >> 32);

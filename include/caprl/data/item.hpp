@@ -41,7 +41,7 @@ struct CaptionItem {
 /// A caption as judges see it.
 struct Caption {
   std::string text;
-  Index tokens = 0;        ///< length in the policy's tokens, without special ones
+  Index tokens = 0;        ///< length in the policy's tokens, without the one that ends it
   bool truncated = false;  ///< stopped by the length limit, not by the policy
 };
 

@@ -58,15 +58,16 @@ Interval bootstrap(const char* operation, Index items, const BootstrapSettings& 
   if (settings.resamples < 1 || !(settings.level > 0 && settings.level < 1)) {
     throw Error(name + "expected at least one resample and a level between 0 and 1");
   }
+  const double value = statistic([&](const auto& use) {
+    for (std::size_t i = 0; i < static_cast<std::size_t>(items); ++i) use(i);
+  });
+  if (!std::isfinite(value)) throw Error(name + "expected finite values, got one that is not");
   std::vector<double> values(static_cast<std::size_t>(settings.resamples));
   parallel_for(settings.resamples, 16, [&](Index resample) {
     values[static_cast<std::size_t>(resample)] =
         statistic([&](const auto& use) { for_each_drawn_item(settings.seed, resample, items, use); });
   });
   std::sort(values.begin(), values.end());
-  const double value = statistic([&](const auto& use) {
-    for (std::size_t i = 0; i < static_cast<std::size_t>(items); ++i) use(i);
-  });
   return {value, sorted_quantile(values, (1 - settings.level) / 2), sorted_quantile(values, (1 + settings.level) / 2)};
 }
 

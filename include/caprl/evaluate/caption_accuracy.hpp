@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <span>
 #include <utility>
 #include <vector>
@@ -17,13 +18,18 @@ struct ItemAccuracy {
   std::vector<QuestionAnswer> answers;  ///< one for each question
 };
 
+/// Throws Error for an item without questions and for answers that are no numbers: neither has an accuracy.
 inline ItemAccuracy item_accuracy(const CaptionItem& item, std::vector<QuestionAnswer> answers) {
+  if (answers.empty()) throw Error("[caption_accuracy] expected an item with questions, got none", item.where);
   ItemAccuracy result;
   const auto count = static_cast<double>(answers.size());
   for (std::size_t q = 0; q < answers.size(); ++q) {
     result.accuracy += answers[q].options[static_cast<std::size_t>(item.questions[q].gold)] / count;
     result.abstain += answers[q].abstain / count;
     result.leftover += answers[q].leftover / count;
+  }
+  if (!std::isfinite(result.accuracy + result.abstain + result.leftover)) {
+    throw Error("[caption_accuracy] expected probabilities from the judge, got numbers that are none", item.where);
   }
   result.answers = std::move(answers);
   return result;

@@ -20,7 +20,7 @@ struct ExactJudgeSettings {
   double temperature = 0.6;         ///< of the judge's first token
   std::optional<double> penalty{};  ///< lambda of `prompt_score`; empty: `guess_penalty` of the question's options
   bool letters_only = false;        ///< renormalise over the letters; otherwise the mass on other tokens scores 0
-  Index maximum_rows = 16384;       ///< tokens in one pass of the model
+  Index maximum_rows = 16384;       ///< at most so many tokens in one pass of the model
   WeightFormat weights = WeightFormat::float32;  ///< bf16: the judge works with rounded weights
 };
 
@@ -39,11 +39,12 @@ struct QuestionAnswer {
 template <class T, class Device = Cpu>
 class ExactJudge {
  public:
-  /// `count`, if not null, is told the tokens read; it must outlive the judge.
+  /// `tally`, if not null, is told what was done; it must outlive the judge.
   ExactJudge(Decoder<T, Device> model, const Tokenizer& tokenizer, ExactJudgeSettings settings,
-             JudgeTokenCount* count = nullptr)
-      : reader_(std::move(model), tokenizer, settings.prompt, settings.maximum_rows, settings.weights, count),
-        settings_(std::move(settings)) {
+             JudgeTally* tally = nullptr)
+      : reader_(std::move(model), tokenizer, settings.prompt, settings.maximum_rows, settings.weights, tally),
+        settings_(std::move(settings)),
+        tally_(tally) {
     require(settings_.temperature > 0, "[ExactJudge] expected a temperature above 0");
   }
 
@@ -51,15 +52,18 @@ class ExactJudge {
 
   /// A caption's reward is the mean score of its item's questions.
   std::vector<std::vector<Reward>> score(std::span<const JudgeRequest> requests) const {
-    std::vector<std::vector<Reward>> rewards;
-    for (const auto& captions : answer(requests)) {
-      std::vector<Reward>& group = rewards.emplace_back();
-      for (const std::vector<QuestionAnswer>& answers : captions) group.push_back(reward_of(answers));
-    }
-    return rewards;
+    return rewards_or_missing(requests, [this](std::span<const JudgeRequest> some) {
+      std::vector<std::vector<Reward>> rewards;
+      for (const auto& captions : answer(some)) {
+        std::vector<Reward>& group = rewards.emplace_back();
+        for (const std::vector<QuestionAnswer>& answers : captions) group.push_back(reward_of(answers));
+      }
+      return rewards;
+    });
   }
 
-  /// For each request, each of its captions and each question of its item: the judge's answer.
+  /// For each request, each of its captions and each question of its item: the judge's answer. Throws Error for a
+  /// question that cannot be asked.
   std::vector<std::vector<std::vector<QuestionAnswer>>> answer(std::span<const JudgeRequest> requests) const {
     std::vector<std::vector<std::vector<QuestionAnswer>>> answers;
     for (const JudgeRequest& request : requests) answers.push_back(empty_answers(request));
@@ -143,6 +147,7 @@ class ExactJudge {
     const auto options = static_cast<Index>(asked.order.size());
     answer.abstain += asked.share * probabilities.back();
     answer.leftover += asked.share * (1.0 - sum);
+    if (tally_ != nullptr) *tally_ += {.answers = 1, .abstain = probabilities.back(), .leftover = 1.0 - sum};
     answer.score += asked.share * prompt_score(gold, others, settings_.penalty.value_or(guess_penalty(options)));
   }
 
@@ -156,6 +161,7 @@ class ExactJudge {
 
   QuestionReader<T, Device> reader_;
   ExactJudgeSettings settings_;
+  JudgeTally* tally_;
 };
 
 }  // namespace caprl

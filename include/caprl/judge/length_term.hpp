@@ -12,6 +12,16 @@
 
 namespace caprl {
 
+namespace detail {
+
+template <class Term>
+std::vector<std::vector<Reward>> score_by_length(const Term& term, std::span<const JudgeRequest> requests) {
+  return score_each_caption(
+      requests, [&](const CaptionItem&, const Caption& caption) { return Reward::of(term.value(caption.tokens)); });
+}
+
+}  // namespace detail
+
 /// The length reward of CapRL++ (arXiv 2606.09393): 1 up to `full_tokens`, falling linearly to 0 at `zero_tokens`.
 struct LengthTerm {
   Index full_tokens = 2048;  ///< of the policy's tokenizer, without special ones
@@ -25,8 +35,7 @@ struct LengthTerm {
   }
 
   std::vector<std::vector<Reward>> score(std::span<const JudgeRequest> requests) const {
-    return score_each_caption(
-        requests, [this](const CaptionItem&, const Caption& caption) { return Reward::of(value(caption.tokens)); });
+    return detail::score_by_length(*this, requests);
   }
   std::vector<std::string> part_names() const { return {"length"}; }
 };
@@ -47,8 +56,7 @@ struct LengthGate {
   }
 
   std::vector<std::vector<Reward>> score(std::span<const JudgeRequest> requests) const {
-    return score_each_caption(
-        requests, [this](const CaptionItem&, const Caption& caption) { return Reward::of(value(caption.tokens)); });
+    return detail::score_by_length(*this, requests);
   }
   std::vector<std::string> part_names() const { return {"length"}; }
 };

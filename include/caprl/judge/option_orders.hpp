@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "caprl/core/error.hpp"
+#include "caprl/core/hash.hpp"
 #include "caprl/core/index.hpp"
 #include "caprl/core/random.hpp"
 #include "caprl/data/item.hpp"
@@ -35,14 +36,11 @@ struct OptionOrders {
 
 /// A number made of a question's text and options, stable between runs and machines (64-bit FNV-1a).
 inline std::uint64_t question_fingerprint(const Question& question) {
-  std::uint64_t hash = 0xCBF29CE484222325u;
-  const auto add = [&hash](std::string_view text) {
-    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
-    hash = (hash ^ 0xFFu) * 0x100000001B3u;  // no UTF-8 text holds this byte
-  };
-  add(question.text);
-  for (const std::string& option : question.options) add(option);
-  return hash;
+  constexpr std::string_view end = "\xFF";  // no UTF-8 text holds this byte
+  Fnv1a hash;
+  hash.add(question.text).add(end);
+  for (const std::string& option : question.options) hash.add(option).add(end);
+  return hash.value();
 }
 
 namespace detail {

@@ -28,7 +28,8 @@ std::vector<std::vector<Reward>> score_each_caption(std::span<const JudgeRequest
 
 /// A RewardJudge made of any function from (item, caption) to a number.
 ///
-///     PerCaption brevity{"brevity", [](const CaptionItem&, const Caption& caption) { return -0.001 * caption.tokens; }};
+///     PerCaption brevity{"brevity", [](const CaptionItem&, const Caption& caption) { return -0.001 * caption.tokens;
+///     }};
 ///
 /// A result that is not finite is a missing reward.
 template <class Function>

@@ -13,7 +13,7 @@
 #include "caprl/autograd/embedding.hpp"
 #include "caprl/autograd/log_probability.hpp"
 #include "caprl/judge/judge_prompts.hpp"
-#include "caprl/judge/judge_token_count.hpp"
+#include "caprl/judge/judge_tally.hpp"
 #include "caprl/model/decoder.hpp"
 #include "caprl/model/packed_products.hpp"
 #include "caprl/model/weight_format.hpp"
@@ -27,15 +27,15 @@ namespace caprl {
 template <class T, class Device = Cpu>
 class QuestionReader {
  public:
-  /// `maximum_rows` are the tokens in one pass of the model; `count`, if not null, must outlive the reader. With bf16
-  /// weights the reader has a copy of the model of its own.
+  /// `maximum_rows`: the most tokens in one pass of the model, or one prompt's; `tally`, if not null, must outlive the
+  /// reader. With bf16 weights the reader has a copy of the model of its own.
   QuestionReader(Decoder<T, Device> model, const Tokenizer& tokenizer, QuestionPrompt prompt, Index maximum_rows,
-                 WeightFormat weights, JudgeTokenCount* count)
+                 WeightFormat weights, JudgeTally* tally)
       : model_(weights == WeightFormat::bf16 ? rounded_to_bf16(model) : std::move(model)),
         tokens_(tokenizer, std::move(prompt)),
         end_(SpecialTokenIds::of(tokenizer).turn_end),
         maximum_rows_(maximum_rows),
-        count_(count) {
+        tally_(tally) {
     if constexpr (std::is_same_v<T, float>) {
       if (weights == WeightFormat::bf16) packed_.emplace(model_, PackedFormat::bf16);
     }
@@ -70,7 +70,7 @@ class QuestionReader {
                                       .item_keys = {first, first + static_cast<std::ptrdiff_t>(pass.size())}};
       for (const RolloutGroup& group : written(pass, sampler, settings)) {
         answers.push_back(text_of(group.front().tokens));
-        if (count_ != nullptr) count_written(static_cast<Index>(group.front().tokens.size()) - 1);
+        if (tally_ != nullptr) count_written(static_cast<Index>(group.front().tokens.size()) - 1);
       }
     });
     return answers;
@@ -86,7 +86,7 @@ class QuestionReader {
     std::size_t size() const { return batch.lengths.size(); }
   };
 
-  /// Cuts the prompts where a pass is full and a new caption begins, and calls use(pass) for each.
+  /// Cuts the prompts where a pass is full, and calls use(pass) for each.
   template <class Use>
   void for_each_pass(const JudgePrompts& prompts, const Use& use) const {
     const auto asks = prompts.asks();
@@ -96,12 +96,13 @@ class QuestionReader {
       Index rows = 0;  // at most; equal beginnings share theirs
       for (; end < asks.size(); ++end) {
         const bool same_caption = end > begin && asks[end].caption == asks[end - 1].caption;
-        if (rows >= maximum_rows_ && !same_caption) break;
+        const Index more = prompts.question_rows(asks[end]) + (same_caption ? 0 : prompts.caption_rows(asks[end]));
+        if (end > begin && rows + more > maximum_rows_) break;
         texts.push_back(prompts.tokens(asks[end]));
         std::vector<TokenKey> keys;
         for (const Token token : texts.back()) keys.push_back({token, 0});
         builder.add(keys);
-        rows += prompts.question_rows(asks[end]) + (same_caption ? 0 : prompts.caption_rows(asks[end]));
+        rows += more;
       }
       use(make_pass(begin, builder.build(), texts));
     }
@@ -113,9 +114,9 @@ class QuestionReader {
       pass.sources.push_back(
           texts[static_cast<std::size_t>(source.sequence)][static_cast<std::size_t>(source.position)]);
     }
-    if (count_ != nullptr) {
-      count_->read += pass.batch.tree.rows();
-      for (const Index length : pass.batch.lengths) count_->repeated += length;
+    if (tally_ != nullptr) {
+      tally_->read += pass.batch.tree.rows();
+      for (const Index length : pass.batch.lengths) tally_->repeated += length;
     }
     return pass;
   }
@@ -126,8 +127,8 @@ class QuestionReader {
   }
 
   void count_written(Index written) const {
-    count_->read += written;
-    count_->repeated += written;
+    tally_->read += written;
+    tally_->repeated += written;
   }
 
   Var<T, Device> rows_of(const Pass& pass) const { return embed(model_.embedding, Var<T, Device>(), pass.sources); }
@@ -157,7 +158,7 @@ class QuestionReader {
 
   std::string text_of(const std::vector<Token>& answer) const {
     const std::size_t size = answer.size() - (answer.back() == end_ ? 1 : 0);
-    return tokens_.tokenizer().decode(std::span(answer).first(size));
+    return tokens_.tokenizer().decode_any(std::span(answer).first(size));
   }
 
   Decoder<T, Device> model_;
@@ -165,7 +166,7 @@ class QuestionReader {
   JudgeTokens tokens_;
   Token end_;
   Index maximum_rows_;
-  JudgeTokenCount* count_;
+  JudgeTally* tally_;
 };
 
 }  // namespace caprl

@@ -49,6 +49,25 @@ concept RewardJudge = requires(J& judge, const J& settled, std::span<const Judge
   { settled.part_names() } -> std::same_as<std::vector<std::string>>;
 };
 
+/// The rewards that `answer(requests)` gives. Where it fails, each request is answered alone, and the captions of those
+/// that fail then are missing, for the reason that it gave: what is wrong with one item costs no other its reward.
+template <class Answer>
+std::vector<std::vector<Reward>> rewards_or_missing(std::span<const JudgeRequest> requests, const Answer& answer) {
+  try {
+    return answer(requests);
+  } catch (const Error& error) {
+    if (requests.size() == 1) {
+      const Reward missing = Reward::missing(requests.front().item->where + ": " + error.problem());
+      return {std::vector<Reward>(requests.front().captions.size(), missing)};
+    }
+  }
+  std::vector<std::vector<Reward>> rewards;
+  for (std::size_t r = 0; r < requests.size(); ++r) {
+    rewards.push_back(std::move(rewards_or_missing(requests.subspan(r, 1), answer).front()));
+  }
+  return rewards;
+}
+
 /// The weights of a judge's parts in its total: its own `part_weights()`, or 1 for a judge with one part. Throws Error
 /// for a judge with several parts and no weights.
 template <RewardJudge Judge>

@@ -26,7 +26,7 @@ struct SampledJudgeSettings {
   std::optional<double> penalty{};       ///< of a wrong answer; empty: `guess_penalty` of the question's options
   PublishedFaults faults{};              ///< those of its questions and answers
   std::uint64_t seed = 0;
-  Index maximum_rows = 16384;                    ///< tokens in one pass of the model
+  Index maximum_rows = 16384;                    ///< at most so many tokens in one pass of the model
   WeightFormat weights = WeightFormat::float32;  ///< bf16: the judge works with rounded weights
 
   /// As CapRL++ has it (arXiv 2606.09393), faults included.
@@ -54,10 +54,10 @@ struct SampledAnswer {
 template <class T, class Device = Cpu>
 class SampledJudge {
  public:
-  /// `count`, if not null, is told the tokens read; it must outlive the judge.
+  /// `tally`, if not null, is told what was done; it must outlive the judge.
   SampledJudge(Decoder<T, Device> model, const Tokenizer& tokenizer, SampledJudgeSettings settings,
-               JudgeTokenCount* count = nullptr)
-      : reader_(std::move(model), tokenizer, prompt_of(settings), settings.maximum_rows, settings.weights, count),
+               JudgeTally* tally = nullptr)
+      : reader_(std::move(model), tokenizer, prompt_of(settings), settings.maximum_rows, settings.weights, tally),
         settings_(std::move(settings)) {
     require(settings_.temperature > 0 && settings_.draws >= 1 && settings_.answer_tokens >= 1,
             "[SampledJudge] expected a temperature above 0, at least one draw and one token of an answer");
@@ -66,21 +66,14 @@ class SampledJudge {
   std::vector<std::string> part_names() const { return {"accuracy"}; }
 
   std::vector<std::vector<Reward>> score(std::span<const JudgeRequest> requests) const {
-    std::vector<std::vector<std::vector<SampledAnswer>>> answers;
-    std::string failure;
-    try {
-      answers = answer(requests);
-    } catch (const Error& error) {
-      failure = error.what();
-    }
-    std::vector<std::vector<Reward>> rewards;
-    for (std::size_t r = 0; r < requests.size(); ++r) {
-      std::vector<Reward>& group = rewards.emplace_back();
-      for (std::size_t c = 0; c < requests[r].captions.size(); ++c) {
-        group.push_back(failure.empty() ? reward_of(answers[r][c]) : Reward::missing(failure));
+    return rewards_or_missing(requests, [this](std::span<const JudgeRequest> some) {
+      std::vector<std::vector<Reward>> rewards;
+      for (const auto& captions : answer(some)) {
+        std::vector<Reward>& group = rewards.emplace_back();
+        for (const std::vector<SampledAnswer>& answers : captions) group.push_back(reward_of(answers));
       }
-    }
-    return rewards;
+      return rewards;
+    });
   }
 
   /// For each request and each of its captions the questions that were drawn, and their answers. Throws Error if the

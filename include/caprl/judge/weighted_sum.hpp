@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -42,8 +43,14 @@ class WeightedSum {
     return sums;
   }
 
+  /// A name that comes again is numbered: accuracy, accuracy.2.
   std::vector<std::string> part_names() const {
-    return gather<std::string>([](const auto& term) { return term.judge.part_names(); });
+    auto names = gather<std::string>([](const auto& term) { return term.judge.part_names(); });
+    for (std::size_t i = names.size(); i-- > 0;) {
+      const auto before = std::count(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(i), names[i]);
+      if (before > 0) names[i] += "." + std::to_string(before + 1);
+    }
+    return names;
   }
   /// Each judge's weight times the weights of its own parts.
   std::vector<double> part_weights() const {

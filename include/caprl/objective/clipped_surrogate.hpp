@@ -16,7 +16,7 @@ namespace caprl {
 struct ClippedSurrogate {
   double clip_low = 0.2;
   double clip_high = 0.2;
-  double dual_clip = 0;  ///< 0 is off; usual is 3
+  double dual_clip = 0;  ///< 0 is off, else above 1; usual is 3
 
   CAPRL_HD TokenLoss operator()(double log_probability, double recorded, double advantage) const {
     constexpr double most = 20;  // a log-ratio beyond it only overflows

@@ -47,16 +47,16 @@ CAPRL_HD inline KlTerm kl_term(KlInLoss kind, double log_probability, double ref
   return {};
 }
 
-/// What is taken off a rollout's reward: coefficient * sum over its tokens of k1. Both spans [T].
-inline double kl_reward_penalty(double coefficient, std::span<const float> log_probabilities,
-                                std::span<const float> reference) {
+/// The sum over a rollout's tokens of k1: what a penalty in the reward is made of. Both spans [T].
+template <class T>
+double kl_of_rollout(std::span<const float> log_probabilities, std::span<const T> reference) {
   require(log_probabilities.size() == reference.size(),
-          "[kl_reward_penalty] expected as many reference log-probabilities as tokens");
+          "[kl_of_rollout] expected as many reference log-probabilities as tokens");
   double sum = 0;
   for (std::size_t t = 0; t < reference.size(); ++t) {
     sum += kl_k1(static_cast<double>(log_probabilities[t]), static_cast<double>(reference[t])).value;
   }
-  return coefficient * sum;
+  return sum;
 }
 
 }  // namespace caprl

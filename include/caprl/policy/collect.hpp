@@ -20,13 +20,7 @@ struct Collected {
     for (const RolloutGroup& group : groups) count += static_cast<Index>(group.size());
     return count;
   }
-  Index tokens() const {
-    Index count = 0;
-    for (const RolloutGroup& group : groups) {
-      for (const Rollout& rollout : group) count += static_cast<Index>(rollout.tokens.size());
-    }
-    return count;
-  }
+  Index tokens() const { return static_cast<Index>(tokens_in(groups)); }
 };
 
 /// Loads and encodes the items' media and samples a group of captions for each.

@@ -2,6 +2,7 @@
 
 #include <concepts>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "caprl/autograd/var.hpp"
@@ -9,7 +10,7 @@
 #include "caprl/media/clip.hpp"
 #include "caprl/nn/module.hpp"
 #include "caprl/policy/rollout.hpp"
-#include "caprl/sampling/sampler.hpp"
+#include "caprl/sampling/greedy.hpp"
 
 namespace caprl {
 
@@ -29,12 +30,20 @@ namespace caprl {
 template <class P>
 concept Policy = requires(const P& policy, const CaptionItem& item, std::span<const Clip> media,
                           std::span<const typename P::Prompt> prompts, std::span<const RolloutGroup> groups,
-                          const GenerateSettings& settings, double temperature) {
+                          const GenerateSettings& settings, const Greedy& sampler, double temperature) {
   { policy.encode(item, media) } -> std::same_as<typename P::Prompt>;
+  { policy.generate(prompts, sampler, settings) } -> std::same_as<std::vector<RolloutGroup>>;
   {
     policy.log_probabilities(prompts, groups, temperature)
     } -> std::same_as<Var<typename P::value_type, typename P::device_type>>;
   { policy.blocks() } -> std::same_as<std::vector<NamedBlock<typename P::value_type, typename P::device_type>>>;
+};
+
+/// A policy that can be taught given captions: p.rollout_of(text) is the caption as its tokens, the one that ends it
+/// included.
+template <class P>
+concept SupervisedPolicy = Policy<P> && requires(const P& policy, std::string_view text) {
+  { policy.rollout_of(text) } -> std::same_as<Rollout>;
 };
 
 }  // namespace caprl

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
+#include "caprl/core/error.hpp"
 #include "caprl/core/index.hpp"
 #include "caprl/data/item.hpp"
 
@@ -17,6 +20,22 @@ struct Rollout {
 
 /// All captions that were sampled for one prompt.
 using RolloutGroup = std::vector<Rollout>;
+
+/// The tokens of all captions.
+inline std::size_t tokens_in(std::span<const RolloutGroup> groups) {
+  std::size_t tokens = 0;
+  for (const RolloutGroup& group : groups) {
+    for (const Rollout& rollout : group) tokens += rollout.tokens.size();
+  }
+  return tokens;
+}
+
+/// Throws Error unless the rollout holds what its policy recorded: captions that somebody wrote do not.
+inline void require_recorded(const Rollout& rollout) {
+  require(rollout.log_probabilities.size() == rollout.tokens.size(),
+          "[rollout] expected a recorded log-probability of each token", "",
+          "captions that were not sampled are for supervised training");
+}
 
 struct GenerateSettings {
   Index samples = 8;           ///< captions for each prompt

@@ -44,10 +44,15 @@ class VlmPolicy {
     }
     model_.vision.recompute_blocks = settings.recompute_blocks;
     model_.language.recompute_blocks = settings.recompute_blocks;
-    if constexpr (std::is_same_v<T, float>) {
+    if constexpr (!std::is_same_v<T, float>) {
+      require(!settings.packed, "[VlmPolicy] expected float numbers for packed weights");
+    } else {
       if (settings.packed) packed_.emplace(model_.language, packed_format(*settings.packed));
     }
   }
+
+  /// True if training would not be seen by `generate`.
+  bool captions_only() const { return packed_.has_value(); }
 
   Prompt encode(const CaptionItem& item, std::span<const Clip> media) const { return encoder_(item, media); }
 
@@ -105,7 +110,8 @@ class VlmPolicy {
   Caption caption_of(std::span<const Token> tokens) const {
     const bool finished = !tokens.empty() && tokens.back() == end_token();
     const auto text = tokens.first(tokens.size() - (finished ? 1 : 0));
-    return {.text = chat_.tokenizer().decode(text), .tokens = static_cast<Index>(text.size()), .truncated = !finished};
+    return {
+        .text = chat_.tokenizer().decode_any(text), .tokens = static_cast<Index>(text.size()), .truncated = !finished};
   }
 
   Model model_;

@@ -82,6 +82,13 @@ class Tokenizer {
     return replace_invalid_utf8(bytes);
   }
 
+  /// The text of ids as a model may draw them: U+FFFD stands for one that is no token, as a padded vocabulary has them.
+  std::string decode_any(std::span<const Token> tokens) const {
+    std::string bytes;
+    for (const Token token : tokens) bytes += has(token) ? token_text(token) : std::string_view("\xEF\xBF\xBD");
+    return replace_invalid_utf8(bytes);
+  }
+
   /// The token that stands for exactly these bytes: "<|im_end|>", " A". Added tokens come first.
   std::optional<Token> id_of(std::string_view token) const {
     for (const AddedToken& added : state_->added) {

@@ -19,7 +19,7 @@ namespace caprl {
 struct PolicyGradientStep {
   double loss = 0;
   double clipped_share = 0;       ///< of tokens whose gradient a clip cut off
-  double recorded_kl = 0;         ///< mean over those tokens of k3 from the sampling policy
+  double recorded_kl = 0;         ///< KL(sampling policy || policy) in nats, mean over those tokens of its k3
   double largest_difference = 0;  ///< between a recorded and a recomputed log-probability
   Index tokens = 0;               ///< whose gradients were computed
 };
@@ -31,9 +31,11 @@ struct WeightedRollouts {
   std::vector<std::vector<double>> advantages;  ///< [groups][rollouts]
 };
 
-/// Pairs the selected rollouts with their advantages.
+/// Pairs the selected rollouts with their advantages. Throws Error unless there is one for each.
 template <Policy P>
 WeightedRollouts weigh(const Collected<P>& collected, const RewardSelection& selection, const Advantages& advantages) {
+  require(advantages.values.size() == selection.rollouts.size(),
+          "[weigh] expected the estimator to give each rollout an advantage");
   std::vector<std::pair<std::size_t, std::size_t>> places;  // of each rollout among all: group and number
   for (std::size_t g = 0; g < collected.groups.size(); ++g) {
     for (std::size_t r = 0; r < collected.groups[g].size(); ++r) places.emplace_back(g, r);
@@ -82,17 +84,25 @@ inline std::size_t micro_batch_end(std::span<const RolloutGroup> groups, std::si
   return end;
 }
 
+/// Keeps the largest difference, and for good one that is no number.
+inline void add_difference(double difference, PolicyGradientStep& step) {
+  if (std::isnan(difference) || difference > step.largest_difference) step.largest_difference = difference;
+}
+
 /// The loss of a micro-batch's tokens; writes its derivative by each log-probability.
 template <class T>
 void add_token_losses(const PolicyLoss& loss, const Aggregation& aggregation, const BatchCounts& counts,
                       std::span<const RolloutGroup> groups, std::span<const std::vector<double>> advantages,
                       std::span<const T> log_probabilities, std::span<const T> reference, std::span<T> derivatives,
                       PolicyGradientStep& step) {
+  require(log_probabilities.size() == tokens_in(groups),
+          "[add_policy_gradients] expected a log-probability of each token from the policy");
   std::size_t at = 0;
   for (std::size_t g = 0; g < groups.size(); ++g) {
     for (std::size_t r = 0; r < groups[g].size(); ++r) {
       const Rollout& rollout = groups[g][r];
       const double weight = aggregation.token_weight(counts, static_cast<Index>(rollout.tokens.size()));
+      require_recorded(rollout);
       for (const float recorded : rollout.log_probabilities) {
         const auto now = static_cast<double>(log_probabilities[at]);
         const TokenLoss token = loss({.log_probability = now,
@@ -100,11 +110,10 @@ void add_token_losses(const PolicyLoss& loss, const Aggregation& aggregation, co
                                       .reference = reference.empty() ? 0.0 : static_cast<double>(reference[at]),
                                       .advantage = advantages[g][r],
                                       .weight = weight});
-        const double apart = static_cast<double>(recorded) - now;
         step.loss += token.loss;
         step.clipped_share += token.clipped ? 1.0 : 0.0;
-        step.recorded_kl += std::expm1(apart) - apart;
-        step.largest_difference = std::max(step.largest_difference, std::abs(apart));
+        step.recorded_kl += kl_k3(static_cast<double>(recorded), now).value;
+        add_difference(std::abs(static_cast<double>(recorded) - now), step);
         derivatives[at++] = static_cast<T>(token.derivative);
         ++step.tokens;
       }
@@ -125,13 +134,11 @@ PolicyGradientStep add_policy_gradients(const P& policy, const P* reference, con
   using T = typename P::value_type;
   require(reference != nullptr || !loss.needs_reference(),
           "[add_policy_gradients] expected a reference policy for the KL term of the loss");
-  BatchCounts counts;
+  std::vector<Index> lengths;
   for (const RolloutGroup& group : all.groups) {
-    for (const Rollout& rollout : group) {
-      ++counts.sequences;
-      counts.tokens += static_cast<Index>(rollout.tokens.size());
-    }
+    for (const Rollout& rollout : group) lengths.push_back(static_cast<Index>(rollout.tokens.size()));
   }
+  const BatchCounts counts = BatchCounts::of(lengths);
   const WeightedRollouts rollouts = detail::with_gradient(all, loss);
   PolicyGradientStep step;
   for (std::size_t begin = 0, end = 0; begin < rollouts.groups.size(); begin = end) {

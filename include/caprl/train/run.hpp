@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -44,6 +45,7 @@ class TrainingRun {
         blocks_(std::move(blocks)),
         optimizer_(distinct_parameters(), settings.optimizer),
         checkpoints_(settings.folder / "checkpoints", settings.keep_checkpoints) {
+    require(settings_.checkpoint_every >= 1, "[TrainingRun] expected checkpoint_every of at least 1");
     settings_.recorded["threads"] = threads();
     if (const auto checkpoint = checkpoints_.latest()) resume(*checkpoint);
     log_.emplace(settings.folder, step_ - 1);
@@ -52,7 +54,7 @@ class TrainingRun {
   /// The step to do next, from 0; it is also the number of steps done.
   Index step() const { return step_; }
   Index steps() const { return settings_.steps; }
-  bool going() const { return step_ < settings_.steps && !interrupted(); }
+  bool going() const { return step_ < settings_.steps && !stopped_; }
   double learning_rate() const { return settings_.learning_rate(step_); }
 
   /// One optimizer step from the summed gradients. Returns their norm before clipping.
@@ -64,6 +66,8 @@ class TrainingRun {
     log_->record(metrics);
     log_->record_timings(timings);
     ++step_;
+    stopped_ = interrupted();  // asked once, so that a run that stops has saved
+    require(!score || std::isfinite(*score), "[TrainingRun] expected a validation score, got a number that is none");
     const bool is_best = score && (!best_score_ || *score > *best_score_);
     if (is_best) {
       best_score_ = score;
@@ -155,6 +159,7 @@ class TrainingRun {
   std::optional<double> best_score_;
   Index best_step_ = 0;
   Index step_ = 0;
+  bool stopped_ = interrupted();
 };
 
 /// Seconds since it was made or last read.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "caprl/core/progress.hpp"
+#include "caprl/judge/judge_tally.hpp"
 #include "caprl/train/metrics.hpp"
 #include "caprl/train/policy_gradient.hpp"
 #include "caprl/train/run.hpp"
@@ -61,6 +62,13 @@ class StepMetrics {
     timings_.add("seconds.judge", seconds);
     timings_.add("questions_per_second.judge", static_cast<double>(questions) / seconds);
     shown_.insert(shown_.begin(), {"reward", mean, 3});
+  }
+
+  void tallied(const JudgeTally& tally) {
+    metrics_.add("judge_tokens", tally.read);
+    if (tally.answers == 0) return;
+    metrics_.add("judge_abstain", tally.abstain / static_cast<double>(tally.answers));
+    metrics_.add("judge_leftover", tally.leftover / static_cast<double>(tally.answers));
   }
 
   void advantages(const Advantages& advantages) {

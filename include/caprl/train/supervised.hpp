@@ -28,7 +28,7 @@ struct SupervisedStep {
 
 /// Adds the gradients of the mean negative log-probability of the items' captions, over all their tokens.
 /// `load(item)` gives the item's media.
-template <Policy P, class Load>
+template <SupervisedPolicy P, class Load>
 SupervisedStep add_supervised_gradients(const P& policy, std::span<const CaptionItem* const> items, const Load& load,
                                         Index micro_items) {
   using T = typename P::value_type;
@@ -48,7 +48,7 @@ SupervisedStep add_supervised_gradients(const P& policy, std::span<const Caption
     const auto log_probabilities =
         policy.log_probabilities(prompts, std::span(captions).subspan(begin, end - begin), 1.0);
     for (const T value : log_probabilities.value().span()) result.loss -= static_cast<double>(value);
-    log_probabilities.seed_gradient(Tensor<T>::full(log_probabilities.shape(), -weight));
+    log_probabilities.seed_gradient(Tensor<T, typename P::device_type>::full(log_probabilities.shape(), -weight));
     tape.backward();
   }
   result.loss /= static_cast<double>(result.tokens);
@@ -57,11 +57,17 @@ SupervisedStep add_supervised_gradients(const P& policy, std::span<const Caption
 
 /// Teaches a policy to write the captions of `items`: the stage before reinforcement. Goes on where a run in the same
 /// folder stopped; Ctrl-C saves. `after_step(run, metrics)` may add figures, such as a validation loss.
-template <Policy P, class Load, class AfterStep>
+template <SupervisedPolicy P, class Load, class AfterStep>
 void train_supervised(const P& policy, std::span<const CaptionItem> items, const Load& load,
                       const SupervisedSettings& settings, const AfterStep& after_step) {
   const InterruptScope ctrl_c;
-  TrainingRun<typename P::value_type> run(settings.run, policy.blocks());
+  if constexpr (requires { policy.captions_only(); }) {
+    require(!policy.captions_only(), "[train_supervised] expected a policy whose captions follow its weights", "",
+            "leave VlmPolicySettings::packed empty");
+  }
+  RunSettings recorded = settings.run;
+  recorded.recorded["trainer"] = {{"batch_items", settings.batch_items}, {"seed", settings.seed}};
+  TrainingRun<typename P::value_type, typename P::device_type> run(recorded, policy.blocks());
   DataOrder order(static_cast<Index>(items.size()), settings.seed);
   Progress progress(settings.title, run.steps(), run.step());
   while (run.going()) {

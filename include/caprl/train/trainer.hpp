@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <span>
 #include <string>
@@ -9,7 +10,8 @@
 #include "caprl/advantage/rloo.hpp"
 #include "caprl/core/progress.hpp"
 #include "caprl/data/order.hpp"
-#include "caprl/judge/judge_token_count.hpp"
+#include "caprl/judge/judge_tally.hpp"
+#include "caprl/train/kl_in_reward.hpp"
 #include "caprl/train/policy_gradient.hpp"
 #include "caprl/train/run.hpp"
 #include "caprl/train/step_metrics.hpp"
@@ -30,7 +32,8 @@ struct TrainerSettings {
   double missing_limit = 0.5;           ///< share of groups without a reward above which the run stops
   bool off_policy = false;              ///< allow samplers that filter: the recorded numbers are then not theirs
   Index validate_every = 0;             ///< steps; 0: never
-  const JudgeTokenCount* judge_tokens = nullptr;  ///< that the judge counts in: then the metrics have `judge_tokens`
+  JudgeTally* judge_tally = nullptr;    ///< that the judge fills: then the metrics have `judge_tokens` and the like
+  double kl_in_reward = 0;              ///< taken off a caption's reward, times its k1 to the reference: the part `kl`
   std::uint64_t seed = 0;
   std::string title = "reinforce";
 };
@@ -51,6 +54,7 @@ class Trainer {
         estimator_(std::move(estimator)),
         settings_(std::move(settings)),
         reference_(reference) {
+    require_usable_policies();
     if (sampler_.filters() && !settings_.off_policy) {
       throw Error("[Trainer] expected a sampler that draws from the whole distribution, got one that filters", "",
                   "use Sample<Temperature>, or set off_policy");
@@ -63,18 +67,20 @@ class Trainer {
   template <class Load, class Validate>
   void run(std::span<const CaptionItem> items, const Load& load, const Validate& validate) {
     const InterruptScope ctrl_c;
-    TrainingRun<typename P::value_type, typename P::device_type> run(settings_.run, policy_.blocks());
+    TrainingRun<typename P::value_type, typename P::device_type> run(recorded_run(), policy_.blocks());
     DataOrder order(static_cast<Index>(items.size()), settings_.seed);
     Progress progress(settings_.title, run.steps(), run.step());
     while (run.going()) {
       StepMetrics figures(run.step());
       const auto collected = collect_step(items, load, order, run.step());
       figures.rollout(collected);
-      const Index tokens_before = judge_tokens();
-      const auto rewards = judge_groups(judge_, collected);
+      auto [rewards, tally] = judged(collected);
+      if (kl_in_reward()) {
+        subtract_kl(*reference_, collected, settings_.kl_in_reward, temperature(), settings_.micro_tokens, rewards);
+      }
       const RewardSelection selection = select(collected, rewards);
-      figures.judged(collected, rewards, selection, judge_.part_names());
-      if (settings_.judge_tokens != nullptr) figures.metrics().add("judge_tokens", judge_tokens() - tokens_before);
+      figures.judged(collected, rewards, selection, part_names());
+      if (settings_.judge_tally != nullptr) figures.tallied(tally);
       const Advantages advantages = estimator_(selection.batch);
       const WeightedRollouts weighted = weigh(collected, selection, advantages);
       figures.advantages(advantages);
@@ -94,8 +100,58 @@ class Trainer {
   }
 
  private:
-  Index judge_tokens() const { return settings_.judge_tokens == nullptr ? 0 : settings_.judge_tokens->read; }
+  using Rewards = std::vector<std::vector<Reward>>;
+
+  /// The rewards, and what the judge did for them.
+  std::pair<Rewards, JudgeTally> judged(const Collected<P>& collected) {
+    JudgeTally none;
+    JudgeTally& tally = settings_.judge_tally == nullptr ? none : *settings_.judge_tally;
+    const JudgeTally before = std::exchange(tally, {});
+    Rewards rewards = judge_groups(judge_, collected);
+    const JudgeTally step = tally;
+    tally += before;
+    return {std::move(rewards), step};
+  }
+
   double temperature() const { return sampler_.temperature() > 0 ? sampler_.temperature() : 1.0; }
+
+  bool kl_in_reward() const { return settings_.kl_in_reward != 0; }
+
+  std::vector<std::string> part_names() const {
+    auto names = judge_.part_names();
+    if (kl_in_reward()) names.push_back("kl");
+    return names;
+  }
+
+  void require_usable_policies() const {
+    if constexpr (requires { policy_.captions_only(); }) {
+      require(!policy_.captions_only(), "[Trainer] expected a policy whose captions follow its weights", "",
+              "leave VlmPolicySettings::packed empty");
+    }
+    if (!settings_.loss.needs_reference() && !kl_in_reward()) return;
+    require(reference_ != nullptr, "[Trainer] expected a reference policy for the KL term");
+    const auto own = policy_.blocks();
+    for (const auto& block : reference_->blocks()) {
+      if (std::ranges::any_of(own, [&](const auto& mine) { return mine.parameter == block.parameter; })) {
+        throw Error("[Trainer] expected a reference with weights of its own, got the policy's", block.name,
+                    "load the folder once more: a copy of a model is a handle on the same weights");
+      }
+    }
+  }
+
+  /// What decides the steps is recorded, so that a run does not go on as another.
+  RunSettings recorded_run() const {
+    RunSettings run = settings_.run;
+    run.recorded["trainer"] = {{"batch_items", settings_.batch_items},
+                               {"samples", settings_.samples},
+                               {"maximum_tokens", settings_.maximum_tokens},
+                               {"updates", settings_.updates},
+                               {"truncated", static_cast<int>(settings_.truncated)},
+                               {"temperature", temperature()},
+                               {"kl_in_reward", settings_.kl_in_reward},
+                               {"seed", settings_.seed}};
+    return run;
+  }
 
   template <class Load>
   Collected<P> collect_step(std::span<const CaptionItem> items, const Load& load, DataOrder& order, Index step) const {
@@ -118,7 +174,8 @@ class Trainer {
       auto& flags = truncated.emplace_back();
       for (const Rollout& rollout : group) flags.push_back(rollout.caption.truncated);
     }
-    const std::vector<double> weights = part_weights(judge_);
+    std::vector<double> weights = part_weights(judge_);
+    if (kl_in_reward()) weights.push_back(1);
     RewardSelection selection = select_rewards(rewards, truncated, weights, settings_.truncated);
     const double missing = static_cast<double>(selection.missing_groups) / static_cast<double>(rewards.size());
     if (missing > settings_.missing_limit) {

@@ -10,8 +10,8 @@
 #include "caprl/core/threads.hpp"
 #include "caprl/tensor/cpu/tile_product.hpp"
 #include "caprl/tensor/cpu/tree_tiles.hpp"
-#include "caprl/tensor/kernels/pack_math.hpp"
 #include "caprl/tensor/kernels/pack.hpp"
+#include "caprl/tensor/kernels/pack_math.hpp"
 #include "caprl/tensor/rows.hpp"
 
 /// The arithmetic of attention on one tile of queries and one of keys.
