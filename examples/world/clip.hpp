@@ -38,7 +38,7 @@ struct Clip {
 
 inline constexpr int long_clip_seconds = 9;
 inline constexpr int shortest_clip_seconds = 4;
-inline constexpr int longest_clip_seconds = 16;
+inline constexpr int longest_clip_seconds = 12;
 
 inline const Event* event_of(const Clip& clip, int object) {
   for (const Event& event : clip.events) {
@@ -152,14 +152,12 @@ inline bool is_consistent(const Clip& clip) {
   return false;
 }
 
-inline std::optional<Clip> try_clip(RandomStream& random, int seconds) {
+inline std::optional<Clip> try_clip(RandomStream& random, int seconds, int objects, int events) {
   Clip clip;
   clip.seconds = seconds;
   clip.slots = draw_slots(random, seconds);
-  const int objects = 2 + draw_below(random, 3);
   clip.scene = draw_scene(random, objects);
-  const int most = std::min(objects, static_cast<int>(clip.slots.size()));
-  const std::vector<int> subjects = draw_distinct(random, objects, 2 + draw_below(random, most - 1u));
+  const std::vector<int> subjects = draw_distinct(random, objects, events);
   std::vector<int> times = clip.slots;
   random.shuffle(times);
   Cells cells(clip.scene);
@@ -177,15 +175,19 @@ inline std::optional<Clip> try_clip(RandomStream& random, int seconds) {
 
 }  // namespace detail
 
-/// A clip of two to four objects and two to four events, of at most `longest` seconds; three in four last
-/// `long_clip_seconds` or more, if they may.
+/// A clip of two to four objects and of two events to one for each object, of at most `longest` seconds; three in four
+/// last `long_clip_seconds` or more, if they may. How many things happen is drawn first: crowded clips are no rarer for
+/// being harder to draw.
 inline Clip draw_clip(RandomStream& random, int longest = longest_clip_seconds) {
   const bool is_long = random.uniform() < 0.75 && longest >= long_clip_seconds;
   const int fewest = is_long ? long_clip_seconds : shortest_clip_seconds;
   const int most = is_long ? longest : std::min(longest, long_clip_seconds - 1);
   const int seconds = fewest + draw_below(random, static_cast<std::size_t>(most - fewest + 1));
+  const int objects = 2 + draw_below(random, 3);
+  const int most_events = std::min({objects, 4, seconds - 2});  // one a slot
+  const int events = 2 + draw_below(random, static_cast<std::size_t>(most_events - 1));
   while (true) {
-    if (std::optional<Clip> clip = detail::try_clip(random, seconds)) return *clip;
+    if (std::optional<Clip> clip = detail::try_clip(random, seconds, objects, events)) return *clip;
   }
 }
 
