@@ -9,6 +9,7 @@
 #include "caprl/autograd/convolution.hpp"
 #include "caprl/autograd/embedding.hpp"
 #include "caprl/autograd/log_probability.hpp"
+#include "caprl/autograd/take_rows.hpp"
 #include "caprl/model/decoder.hpp"
 #include "caprl/model/log_probabilities_by_parts.hpp"
 #include "caprl/model/vision_tower.hpp"
@@ -120,6 +121,12 @@ TEST_CASE("gradients of embedding rows from a table and from features") {
   CHECK_THROWS_AS(embed(table, features, {9}), Error);
 }
 
+TEST_CASE("gradients of rows that are taken, some of them twice") {
+  const Var<double> x(random_tensor({5, 4}, 1), true);
+  check_gradients({x}, {}, [&] { return take_rows(x, {3, 0, 3, 4}); });
+  CHECK_THROWS_AS(take_rows(x, {5}), Error);
+}
+
 TEST_CASE("gradients of token log-probabilities where pairs share rows") {
   const Var<double> hidden(random_tensor({4, 5}, 1), true);
   const auto head = random_parameter({7, 5}, 2);
@@ -161,6 +168,26 @@ TEST_CASE("gradients of a whole decoder that computes its blocks a second time")
   decoder.recompute_blocks = true;
   const Var<double> x(random_tensor({12, 8}, 7), true);
   check_gradients({x}, parameters_of<double>(decoder), [&] { return linear(decoder(x, small_tree), decoder.head); });
+}
+
+TEST_CASE("log-probabilities of some rows are those among all, and so are their gradients") {
+  const BlockSettings block{
+      .hidden_size = 8, .intermediate_size = 12, .attention_heads = 2, .key_value_heads = 1, .head_size = 4};
+  Decoder<double> decoder({.block = block, .layers = 2, .vocabulary_size = 9});
+  initialize<double>(decoder, 2, 5, ends_residual_branch);
+  const std::vector<HeadPair> pairs{{4, 1}, {2, 5}, {4, 0}, {11, 8}};
+  for (const bool recomputed : {false, true}) {
+    decoder.recompute_blocks = recomputed;
+    const Var<double> x(random_tensor({12, 8}, 7), true);
+    const auto all = token_log_probabilities(decoder(x, small_tree), decoder.head, pairs, 1.25);
+    const auto some = decoder.log_probabilities(x, small_tree, pairs, 1.25);
+    for (std::size_t i = 0; i < pairs.size(); ++i) {
+      CHECK(some.value().span()[i] == doctest::Approx(all.value().span()[i]).epsilon(1e-12));
+    }
+    for (const auto& parameter : parameters_of<double>(decoder)) parameter.zero_gradient();
+    check_gradients({x}, parameters_of<double>(decoder),
+                    [&] { return decoder.log_probabilities(x, small_tree, pairs, 1.25); });
+  }
 }
 
 TEST_CASE("gradients of log-probabilities that are computed by subtrees") {

@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "caprl/autograd/embedding.hpp"
-#include "caprl/autograd/log_probability.hpp"
 #include "caprl/judge/judge_prompts.hpp"
 #include "caprl/judge/judge_tally.hpp"
 #include "caprl/model/decoder.hpp"
@@ -48,10 +47,7 @@ class QuestionReader {
   std::vector<std::vector<double>> letter_probabilities(const JudgePrompts& prompts, double temperature) const {
     const NoGradient silent;
     std::vector<std::vector<double>> probabilities;
-    for_each_pass(prompts, [&](const Pass& pass) {
-      const auto hidden = model_(rows_of(pass), pass.batch.tree);
-      read_letters(prompts, pass, hidden, temperature, probabilities);
-    });
+    for_each_pass(prompts, [&](const Pass& pass) { read_letters(prompts, pass, temperature, probabilities); });
     return probabilities;
   }
 
@@ -133,7 +129,7 @@ class QuestionReader {
 
   Var<T, Device> rows_of(const Pass& pass) const { return embed(model_.embedding, Var<T, Device>(), pass.sources); }
 
-  void read_letters(const JudgePrompts& prompts, const Pass& pass, const Var<T, Device>& hidden, double temperature,
+  void read_letters(const JudgePrompts& prompts, const Pass& pass, double temperature,
                     std::vector<std::vector<double>>& probabilities) const {
     std::vector<HeadPair> pairs;
     for (std::size_t i = 0; i < pass.size(); ++i) {
@@ -142,7 +138,8 @@ class QuestionReader {
         for (const Token token : tokens_.letter(letter)) pairs.push_back({last, token});
       }
     }
-    const auto log_probabilities = token_log_probabilities(hidden, model_.head, std::move(pairs), 1.0 / temperature);
+    const auto log_probabilities =
+        model_.log_probabilities(rows_of(pass), pass.batch.tree, std::move(pairs), 1.0 / temperature);
     const T* next = log_probabilities.value().data();
     for (std::size_t i = 0; i < pass.size(); ++i) {
       std::vector<double>& of_prompt = probabilities.emplace_back();

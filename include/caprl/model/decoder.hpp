@@ -1,10 +1,12 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "caprl/autograd/attention.hpp"
 #include "caprl/autograd/embedding.hpp"
+#include "caprl/autograd/log_probability.hpp"
 #include "caprl/model/decoder_settings.hpp"
 #include "caprl/model/transformer_block.hpp"
 
@@ -45,14 +47,26 @@ struct Decoder {
     return rms_norm(x, final_norm, settings.block.norm_epsilon);
   }
 
-  /// All rows of a tree at once.
-  Var<T, Device> operator()(const Var<T, Device>& x, const PrefixTree& tree) const {
+  /// All rows of a tree at once. If `only` names rows, the result has these alone [only, C].
+  Var<T, Device> operator()(const Var<T, Device>& x, const PrefixTree& tree,
+                            const std::vector<Index>& only = {}) const {
     const auto angles = make_rotary_table(rotary(), tree.depths(), tree.rows());
     Var<T, Device> y = x;
-    for (const auto& block : blocks) {
-      y = block.over_tree(y, &angles, tree, block.attention_options(), recompute_blocks);
+    for (std::size_t layer = 0; layer < blocks.size(); ++layer) {
+      const auto& block = blocks[layer];
+      const bool last = layer + 1 == blocks.size();
+      y = block.over_tree(y, &angles, tree, block.attention_options(), recompute_blocks,
+                          last ? only : std::vector<Index>());
     }
     return rms_norm(y, final_norm, settings.block.norm_epsilon);
+  }
+
+  /// The log-probabilities [pairs] of tokens over a tree, one for each pair of a row and a target: see
+  /// `token_log_probabilities`.
+  Var<T, Device> log_probabilities(const Var<T, Device>& x, const PrefixTree& tree, std::vector<HeadPair> pairs,
+                                   double inverse_temperature) const {
+    const std::vector<Index> read = number_rows_read(pairs);
+    return token_log_probabilities((*this)(x, tree, read), head, std::move(pairs), inverse_temperature);
   }
 
   /// Names as Hugging Face's Llama has them.

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "caprl/autograd/activation.hpp"
 #include "caprl/autograd/attention.hpp"
@@ -10,6 +11,7 @@
 #include "caprl/autograd/norm.hpp"
 #include "caprl/autograd/recompute.hpp"
 #include "caprl/autograd/rotary.hpp"
+#include "caprl/autograd/take_rows.hpp"
 #include "caprl/model/decoder_settings.hpp"
 #include "caprl/nn/module.hpp"
 #include "caprl/nn/rotary_table.hpp"
@@ -61,27 +63,31 @@ struct TransformerBlock {
 
   /// x [rows, C] to [rows, C]. `attend(qkv)` turns queries, keys and values [rows, (Hq + 2 Hk) D] into [rows, Hq D]:
   /// over a tree, or against a cache. Without a rotary table (null) the block has no positions of its own. `products`
-  /// multiplies with the weights.
+  /// multiplies with the weights. If `only` names rows, the result has these alone: every row is seen, but what no one
+  /// reads is not computed.
   template <class Attend, class Products = TapedProducts>
   Var<T, Device> operator()(const Var<T, Device>& x, const RotaryTable<Device>* angles, const Attend& attend,
-                            const Products& products = {}) const {
+                            const Products& products = {}, const std::vector<Index>& only = {}) const {
+    const auto kept = [&](const Var<T, Device>& rows) { return only.empty() ? rows : take_rows(rows, only); };
     const auto qkv = products.linear(rms_norm(x, attention_norm, settings.norm_epsilon), query_key_value);
     if (angles != nullptr) {
       rotary_in_place(qkv, settings.query_columns() + settings.key_columns(), angles->cosine, angles->sine);
     }
-    const auto attended = products.linear_residual(attend(qkv), output, x);
+    const auto attended = products.linear_residual(kept(attend(qkv)), output, kept(x));
     const auto gates = products.linear(rms_norm(attended, mlp_norm, settings.norm_epsilon), gate_up);
     return products.linear_residual(swiglu(gates), down, attended);
   }
 
-  /// The same over a tree. If `recomputed`, only x is kept for the backward pass.
+  /// The same over a tree. If `recomputed`, of its numbers only x is kept for the backward pass.
   Var<T, Device> over_tree(const Var<T, Device>& x, const RotaryTable<Device>* angles, const PrefixTree& tree,
-                           const TreeAttentionOptions& options, bool recomputed) const {
+                           const TreeAttentionOptions& options, bool recomputed,
+                           const std::vector<Index>& only = {}) const {
     const auto table = angles == nullptr ? RotaryTable<Device>{} : *angles;
-    const auto compute = [block = *this, table, rotates = angles != nullptr, tree,
-                          options](const Var<T, Device>& input) {
-      return block(input, rotates ? &table : nullptr,
-                   [&](const Var<T, Device>& qkv) { return tree_attention(qkv, tree, options); });
+    const auto compute = [block = *this, table, rotates = angles != nullptr, tree, options,
+                          only](const Var<T, Device>& input) {
+      return block(
+          input, rotates ? &table : nullptr,
+          [&](const Var<T, Device>& qkv) { return tree_attention(qkv, tree, options); }, TapedProducts{}, only);
     };
     return recomputed ? recompute(x, compute) : compute(x);
   }

@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "caprl/autograd/log_probability.hpp"
 #include "caprl/model/log_probabilities_by_parts.hpp"
 #include "caprl/model/tiny_vlm.hpp"
 #include "caprl/policy/generate.hpp"
@@ -79,8 +78,7 @@ class VlmPolicy {
       return log_probabilities_by_parts(model_.language, rows, batch.shared.tree, std::move(batch.pairs),
                                         1.0 / temperature, settings_.maximum_rows);
     }
-    const auto hidden = model_.language(rows, batch.shared.tree);
-    return token_log_probabilities(hidden, model_.language.head, std::move(batch.pairs), 1.0 / temperature);
+    return model_.language.log_probabilities(rows, batch.shared.tree, std::move(batch.pairs), 1.0 / temperature);
   }
 
   /// A caption that was written by somebody as if it had been sampled: for supervised training.

@@ -24,6 +24,16 @@ struct HeadPair {
   Token target = 0;
 };
 
+/// The rows that pairs read, ascending and each once; numbers the pairs' rows by their place among them.
+inline std::vector<Index> number_rows_read(std::vector<HeadPair>& pairs) {
+  std::vector<Index> rows;
+  for (const HeadPair& pair : pairs) rows.push_back(pair.row);
+  std::ranges::sort(rows);
+  rows.erase(std::ranges::unique(rows).begin(), rows.end());
+  for (HeadPair& pair : pairs) pair.row = std::ranges::lower_bound(rows, pair.row) - rows.begin();
+  return rows;
+}
+
 /// What the forward pass writes, one number for each pair; only `log_probability` must be given.
 template <class T>
 struct HeadOutput {
