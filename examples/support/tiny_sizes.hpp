@@ -12,7 +12,7 @@ struct TinySizes {
   caprl::Index width = 128;
   caprl::Index heads = 4;
   caprl::Index vision_layers = 3;
-  caprl::Index language_layers = 3;
+  caprl::Index language_layers = 4;
   caprl::Index image_size = 48;
   caprl::Index temporal_patch = 2;  // what happens between two frames is seen in one place
 };
