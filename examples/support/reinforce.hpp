@@ -245,7 +245,7 @@ std::optional<Stage> reinforce(const ReinforceOptions& options, const std::strin
     return std::nullopt;
   }
   if (is_finished_stage(options.out)) return load_stage(options.out);
-  TrainingRun<float>(settings.run, policy.blocks()).load_best();
+  load_best(settings.run.folder, policy.blocks());
   save_tiny_vlm(policy.model(), options.model / "tokenizer.json", options.out / "model");
 
   std::printf("measuring on %zu held-out items\n", splits.test.size());

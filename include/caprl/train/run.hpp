@@ -28,6 +28,30 @@ struct RunSettings {
   Json recorded = Json::object();  ///< the settings that may not change when the run goes on
 };
 
+namespace detail {
+
+template <class U, class Device>
+void read_into(const SafetensorsFile& file, const std::string& name, const Tensor<U, Device>& target) {
+  const Tensor<U> read = file.read<U>(name, target.shape());
+  std::copy_n(read.data(), read.elements(), target.data());
+}
+
+template <class T, class Device>
+void load_weights(const Checkpoint& checkpoint, const std::vector<NamedBlock<T, Device>>& blocks) {
+  const SafetensorsFile weights = checkpoint.tensors("weights");
+  for (const auto& block : blocks) read_into(weights, block.name, block.of(block.parameter.value()));
+}
+
+}  // namespace detail
+
+/// Puts the weights of the best checkpoint by validation of the run in `folder` in place, if there is one.
+template <class T, class Device>
+bool load_best(const std::filesystem::path& folder, const std::vector<NamedBlock<T, Device>>& blocks) {
+  const auto best = CheckpointFolder(folder / "checkpoints").best();
+  if (best) detail::load_weights(*best, blocks);
+  return best.has_value();
+}
+
 /// The part that every kind of training shares: the optimizer, its schedule, logs and checkpoints. Opened on a folder
 /// that holds a checkpoint, it goes on from there, bit for bit as if it had never stopped.
 ///
@@ -79,13 +103,6 @@ class TrainingRun {
 
   std::optional<double> best_score() const { return best_score_; }
 
-  /// Puts the weights of the best checkpoint by validation in place, if there is one.
-  bool load_best() const {
-    const auto best = checkpoints_.best();
-    if (best) load_weights_of(*best);
-    return best.has_value();
-  }
-
  private:
   std::vector<Parameter<T, Device>> distinct_parameters() const {
     std::vector<Parameter<T, Device>> parameters;
@@ -128,9 +145,9 @@ class TrainingRun {
 
   void resume(const Checkpoint& checkpoint) {
     checkpoint.require_settings(settings_.recorded);
-    load_weights_of(checkpoint);
+    detail::load_weights(checkpoint, blocks_);
     const SafetensorsFile averages = checkpoint.tensors("optimizer");
-    for_each_average([&](const std::string& name, const auto& tensor) { read_into(averages, name, tensor); });
+    for_each_average([&](const std::string& name, const auto& tensor) { detail::read_into(averages, name, tensor); });
     const JsonFields state = checkpoint.state_fields();
     optimizer_.set_steps(state.get<Index>("optimizer_steps"));
     step_ = checkpoint.step();
@@ -138,17 +155,6 @@ class TrainingRun {
     best_score_ = state.get<double>("best_score");
     best_step_ = state.get<Index>("best_step");
     if (best_step_ == step_) checkpoints_.keep_as_best(step_);  // the run may have died after saving, before keeping it
-  }
-
-  void load_weights_of(const Checkpoint& checkpoint) const {
-    const SafetensorsFile weights = checkpoint.tensors("weights");
-    for (const auto& block : blocks_) read_into(weights, block.name, block.of(block.parameter.value()));
-  }
-
-  template <class U>
-  static void read_into(const SafetensorsFile& file, const std::string& name, const Tensor<U, Device>& target) {
-    const Tensor<U> read = file.read<U>(name, target.shape());
-    std::copy_n(read.data(), read.elements(), target.data());
   }
 
   RunSettings settings_;
