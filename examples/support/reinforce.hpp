@@ -92,7 +92,8 @@ class HeldOut {
 };
 
 inline caprl::ExactJudgeSettings judge_settings(const ReinforceOptions& options) {
-  return {.prompt = options.standard_prompt ? caprl::QuestionPrompt::standard() : caprl::QuestionPrompt::brief()};
+  return {.prompt = options.standard_prompt ? caprl::QuestionPrompt::standard() : caprl::QuestionPrompt::brief(),
+          .maximum_rows = 1024};  // a small judge's activations stay in a core's cache
 }
 
 inline caprl::ExactJudgeSettings training_judge_settings(const ReinforceOptions& options) {
