@@ -58,8 +58,8 @@ void launch_rows_kernels(Cuda device, const Buffers<T>& on) {
   scaled_copy(device, 2.0f, on.x, on.z);
   fill(device, 0.0f, on.z);
   add_column_sums(device, on.x, on.gain);
-  launch_rows(device, on.x.rows, GatherRows<T, Index>{on.x, on.ids, on.y}, on.x.columns);
-  launch_rows(device, 1, AddGroups<T, T>{on.ids, on.ids, on.ids, on.x, on.y}, on.x.columns);
+  launch_rows(device, on.x.rows, kernels::GatherRows<T, Index>{on.x, on.ids, on.y}, on.x.columns);
+  launch_rows(device, 1, kernels::AddGroups<T, T>{on.ids, on.ids, on.ids, on.x, on.y}, on.x.columns);
   const Index count = on.x.rows * on.x.columns;
   launch_rows(device, 1, SquaredNormBlocks<T>{on.x.data, count, on.sums}, count);
   launch_rows(device, 1, NonFiniteBlocks<T>{on.x.data, count, on.sums}, count);

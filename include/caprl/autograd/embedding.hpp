@@ -26,7 +26,7 @@ Var<T, Device> embed(const Parameter<T, Device>& table, const Var<T, Device>& fe
                 std::to_string(media.columns));
   }
   Var<T, Device> y(Tensor<T, Device>({row_count, columns}), needs_backward(table, features));
-  launch_rows(Device{}, row_count, GatherRowsOfTwo<T>{table.rows(), media, sources.data(), y.rows()}, columns);
+  launch_rows(Device{}, row_count, kernels::GatherRowsOfTwo<T>{table.rows(), media, sources.data(), y.rows()}, columns);
   record_backward(y, [=, picked = std::move(sources)] {
     const PlaceGroups groups = group_by_place(std::span<const Index>(picked));
     const auto [of_table, of_features] = split_places(groups, vocabulary);

@@ -20,6 +20,21 @@ inline void require_numbers(const char* operation, const char* name, std::size_t
   }
 }
 
+/// What nobody asks for is empty.
+template <class T>
+void require_output(const char* operation, const HeadOutput<T>& output, std::size_t pairs) {
+  require_numbers(operation, "log-probability", output.log_probability.size(), pairs);
+  if (!output.log_total.empty()) require_numbers(operation, "log total", output.log_total.size(), pairs);
+  if (!output.entropy.empty()) require_numbers(operation, "entropy", output.entropy.size(), pairs);
+}
+
+template <class T>
+void require_gradient(const char* operation, ConstRows<T> hidden, ConstRows<T> weight,
+                      const HeadGradient<T>& gradient) {
+  if (gradient.hidden.data != nullptr) require_same_shape(operation, hidden, gradient.hidden);
+  if (gradient.weight.data != nullptr) require_same_shape(operation, weight, gradient.weight);
+}
+
 }  // namespace detail
 
 /// hidden [T, C], weight [V, C]. Writes, for each pair, the log-probability of its target under
@@ -28,7 +43,7 @@ inline void require_numbers(const char* operation, const char* name, std::size_t
 template <class T>
 void head_log_probability(Cpu, ConstRows<T> hidden, ConstRows<T> weight, std::span<const HeadPair> pairs,
                           T inverse_temperature, const HeadOutput<T>& output) {
-  detail::require_numbers("head_log_probability", "log-probability", output.log_probability.size(), pairs.size());
+  detail::require_output("head_log_probability", output, pairs.size());
   if (!pairs.empty()) detail::Head<T>(hidden, weight, pairs, inverse_temperature).forward(output);
 }
 
@@ -40,6 +55,7 @@ void head_log_probability_backward(Cpu, ConstRows<T> hidden, ConstRows<T> weight
                                    const HeadGradient<T>& gradient) {
   detail::require_numbers("head_log_probability_backward", "log total", log_total.size(), pairs.size());
   detail::require_numbers("head_log_probability_backward", "derivative", derivative.size(), pairs.size());
+  detail::require_gradient("head_log_probability_backward", hidden, weight, gradient);
   if (!pairs.empty())
     detail::Head<T>(hidden, weight, pairs, inverse_temperature).backward(log_total, derivative, gradient);
 }
@@ -50,8 +66,8 @@ template <class T, class DerivativeOf>
 void head_log_probability_and_gradient(Cpu, ConstRows<T> hidden, ConstRows<T> weight, std::span<const HeadPair> pairs,
                                        T inverse_temperature, const HeadOutput<T>& output,
                                        const DerivativeOf& derivative_of, const HeadGradient<T>& gradient) {
-  detail::require_numbers("head_log_probability_and_gradient", "log-probability", output.log_probability.size(),
-                          pairs.size());
+  detail::require_output("head_log_probability_and_gradient", output, pairs.size());
+  detail::require_gradient("head_log_probability_and_gradient", hidden, weight, gradient);
   if (!pairs.empty()) {
     detail::Head<T>(hidden, weight, pairs, inverse_temperature).both(output, derivative_of, gradient);
   }

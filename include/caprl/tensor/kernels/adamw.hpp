@@ -19,6 +19,8 @@ struct AdamWStep {
   Index step = 1;             ///< counted from 1, for the bias corrections
 };
 
+namespace kernels {
+
 /// Decoupled weight decay (Loshchilov and Hutter, 2019, arXiv 1711.05101, algorithm 2), as torch.optim.AdamW computes
 /// it: p -= lr decay p;  m, v averages of g and g^2;  p -= lr mhat / (sqrt(vhat) + epsilon). One pass, 28 bytes for a
 /// float parameter.
@@ -57,6 +59,8 @@ struct AdamW {
   }
 };
 
+}  // namespace kernels
+
 /// Updates `count` parameters and their two averages in place.
 template <class Device, class T, class G>
 void adamw(Device device, const AdamWStep& step, T* parameter, const G* gradient, Accumulator<T>* first,
@@ -64,20 +68,20 @@ void adamw(Device device, const AdamWStep& step, T* parameter, const G* gradient
   using A = Accumulator<T>;
   const double correction1 = 1 - std::pow(step.beta1, static_cast<double>(step.step));
   const double correction2 = 1 - std::pow(step.beta2, static_cast<double>(step.step));
-  const AdamW<T, G> kernel{parameter,
-                           gradient,
-                           first,
-                           second,
-                           count,
-                           static_cast<A>(1 - step.learning_rate * step.weight_decay),
-                           static_cast<A>(step.beta1),
-                           static_cast<A>(1 - step.beta1),
-                           static_cast<A>(step.beta2),
-                           static_cast<A>(1 - step.beta2),
-                           static_cast<A>(step.gradient_scale),
-                           static_cast<A>(step.learning_rate / correction1),
-                           static_cast<A>(1 / std::sqrt(correction2)),
-                           static_cast<A>(step.epsilon)};
+  const kernels::AdamW<T, G> kernel{parameter,
+                                    gradient,
+                                    first,
+                                    second,
+                                    count,
+                                    static_cast<A>(1 - step.learning_rate * step.weight_decay),
+                                    static_cast<A>(step.beta1),
+                                    static_cast<A>(1 - step.beta1),
+                                    static_cast<A>(step.beta2),
+                                    static_cast<A>(1 - step.beta2),
+                                    static_cast<A>(step.gradient_scale),
+                                    static_cast<A>(step.learning_rate / correction1),
+                                    static_cast<A>(1 / std::sqrt(correction2)),
+                                    static_cast<A>(step.epsilon)};
   launch_rows(device, (count + kernel.block - 1) / kernel.block, kernel, 7 * kernel.block);
 }
 

@@ -12,6 +12,8 @@
 /// the result does not depend on the number of threads, and rounding grows slowly with the rows.
 namespace caprl {
 
+namespace kernels {
+
 /// A row kernel that does nothing.
 struct NoRowKernel {
   template <class Team>
@@ -66,18 +68,22 @@ struct AddPartialSums {
   }
 };
 
+}  // namespace kernels
+
 /// sums[c] += the sum over rows of term(row, c); runs `kernel` on every row in the same pass.
-template <class T, class Device, class Term, class G, class Kernel = NoRowKernel>
+template <class T, class Device, class Term, class G, class Kernel = kernels::NoRowKernel>
 void add_column_sums(Device device, Index rows, Index columns, const Term& term, G* sums, const Kernel& kernel = {}) {
   using A = Accumulator<T>;
-  using Parts = PartialColumnSums<T, Term, Kernel>;
-  using Total = AddPartialSums<A, G>;
+  using Parts = kernels::PartialColumnSums<T, Term, Kernel>;
+  using Total = kernels::AddPartialSums<A, G>;
   if (rows == 0) return;
   const Tensor<A, Device> partial({Parts::parts(rows), columns});
   launch_rows(device, partial.dim(0), Parts{rows, term, kernel, partial.rows()}, Parts::rows_per_part * columns);
   launch_rows(device, (columns + Total::block_columns - 1) / Total::block_columns, Total{partial.rows(), sums},
               partial.dim(0) * Total::block_columns);
 }
+
+namespace kernels {
 
 template <class T>
 struct RowTerm {
@@ -89,11 +95,13 @@ struct RowTerm {
   }
 };
 
+}  // namespace kernels
+
 /// sums[c] += the sum over rows of x[., c]: the gradient of a bias.
 template <class Device, class T, class G>
 void add_column_sums(Device device, Rows<T> x, G* sums) {
   using Element = std::remove_const_t<T>;
-  add_column_sums<Element>(device, x.rows, x.columns, RowTerm<Element>{x}, sums);
+  add_column_sums<Element>(device, x.rows, x.columns, kernels::RowTerm<Element>{x}, sums);
 }
 
 }  // namespace caprl

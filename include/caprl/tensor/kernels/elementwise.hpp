@@ -9,6 +9,8 @@
 
 namespace caprl {
 
+namespace kernels {
+
 /// y = scale_a a + scale_b b; y may be a or b.
 template <class T>
 struct ScaledSum {
@@ -85,13 +87,15 @@ struct Fill {
   }
 };
 
+}  // namespace kernels
+
 /// y = scale_a a + scale_b b; y may be a or b.
 template <class Device, class T>
 void weighted_sum(Device device, Accumulator<T> scale_a, ConstRows<T> a, Accumulator<T> scale_b, ConstRows<T> b,
                   Rows<T> y) {
   detail::require_same_shape("weighted_sum", a, b);
   detail::require_same_shape("weighted_sum", a, y);
-  launch_rows(device, y.rows, ScaledSum<T>{scale_a, a, scale_b, b, y}, y.columns);
+  launch_rows(device, y.rows, kernels::ScaledSum<T>{scale_a, a, scale_b, b, y}, y.columns);
 }
 
 /// y = a + b; y may be a or b.
@@ -110,7 +114,7 @@ void add_into(Device device, ConstRows<T> x, Rows<T> y) {
 template <class Device, class From, class To>
 void scaled_copy(Device device, Accumulator<To> scale, Rows<From> x, Rows<To> y) {
   detail::require_same_shape("scaled_copy", x, y);
-  launch_rows(device, y.rows, ScaledCopy<std::remove_const_t<From>, To>{scale, x, y}, y.columns);
+  launch_rows(device, y.rows, kernels::ScaledCopy<std::remove_const_t<From>, To>{scale, x, y}, y.columns);
 }
 
 template <class Device, class From, class To>
@@ -123,19 +127,19 @@ template <class Device, class T>
 void multiply_elements(Device device, ConstRows<T> a, ConstRows<T> b, Rows<T> y) {
   detail::require_same_shape("multiply_elements", a, b);
   detail::require_same_shape("multiply_elements", a, y);
-  launch_rows(device, y.rows, Product<T>{a, b, y}, y.columns);
+  launch_rows(device, y.rows, kernels::Product<T>{a, b, y}, y.columns);
 }
 
 /// y = x + bias [C] for each row; y may be x. Its gradient is `add_column_sums`.
 template <class Device, class T>
 void add_bias(Device device, ConstRows<T> x, const T* bias, Rows<T> y) {
   detail::require_same_shape("add_bias", x, y);
-  launch_rows(device, y.rows, AddBias<T>{x, bias, y}, y.columns);
+  launch_rows(device, y.rows, kernels::AddBias<T>{x, bias, y}, y.columns);
 }
 
 template <class Device, class T>
 void fill(Device device, Accumulator<T> value, Rows<T> y) {
-  launch_rows(device, y.rows, Fill<T>{value, y}, y.columns);
+  launch_rows(device, y.rows, kernels::Fill<T>{value, y}, y.columns);
 }
 
 }  // namespace caprl

@@ -16,6 +16,8 @@
 /// Rows picked by number (embedding, log-probability rows) and gradients added back to where they were picked.
 namespace caprl {
 
+namespace kernels {
+
 /// y[r] = table[ids[r]].
 template <class T, class Id>
 struct GatherRows {
@@ -67,6 +69,8 @@ struct AddGroups {
     });
   }
 };
+
+}  // namespace kernels
 
 /// Which rows were picked from which place: rows sorted by place, equal places in row order, so that sums have one
 /// order whatever the number of threads.
@@ -132,16 +136,15 @@ void gather_rows(Device device, ConstRows<T> table, const Ids& picked, Rows<T> y
   const std::span<const typename Ids::value_type> ids(picked);
   detail::require_ids("gather_rows", ids, y.rows, table.rows);
   detail::require_same_shape("gather_rows", Rows<const T>{nullptr, y.rows, table.columns, 0}, y);
-  launch_rows(device, y.rows, GatherRows<T, typename Ids::value_type>{table, ids.data(), y}, y.columns);
+  launch_rows(device, y.rows, kernels::GatherRows<T, typename Ids::value_type>{table, ids.data(), y}, y.columns);
 }
 
 /// table[place] += the sum of each group's rows of x, in row order.
 template <class Device, class T, class G>
 void add_place_groups(Device device, const PlaceGroups& groups, Rows<T> x, Rows<G> table) {
-  launch_rows(
-      device, static_cast<Index>(groups.places.size()),
-      AddGroups<std::remove_const_t<T>, G>{groups.places.data(), groups.starts.data(), groups.order.data(), x, table},
-      x.columns);
+  const kernels::AddGroups<std::remove_const_t<T>, G> kernel{groups.places.data(), groups.starts.data(),
+                                                             groups.order.data(), x, table};
+  launch_rows(device, static_cast<Index>(groups.places.size()), kernel, x.columns);
 }
 
 /// table[ids[r]] += x[r], summed in row order; throws on an id outside the table.

@@ -43,6 +43,8 @@ CAPRL_HD GeluPoint<V> gelu_point(GeluForm form, const V& x) {
 
 }  // namespace detail
 
+namespace kernels {
+
 template <class T>
 struct Gelu {
   GeluForm form;
@@ -76,10 +78,12 @@ struct GeluBackward {
   }
 };
 
+}  // namespace kernels
+
 template <class Device, class T>
 void gelu(Device device, GeluForm form, ConstRows<T> x, Rows<T> y) {
   detail::require_same_shape("gelu", x, y);
-  launch_rows(device, x.rows, Gelu<T>{form, x, y}, 4 * x.columns);
+  launch_rows(device, x.rows, kernels::Gelu<T>{form, x, y}, 4 * x.columns);
 }
 
 /// Replaces dx, which may be dy or x itself.
@@ -87,7 +91,7 @@ template <class Device, class T>
 void gelu_backward(Device device, GeluForm form, ConstRows<T> x, ConstRows<T> dy, Rows<T> dx) {
   detail::require_same_shape("gelu_backward", x, dy);
   detail::require_same_shape("gelu_backward", x, dx);
-  launch_rows(device, x.rows, GeluBackward<T>{form, x, dy, dx}, 6 * x.columns);
+  launch_rows(device, x.rows, kernels::GeluBackward<T>{form, x, dy, dx}, 6 * x.columns);
 }
 
 }  // namespace caprl

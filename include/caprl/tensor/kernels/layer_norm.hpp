@@ -10,6 +10,8 @@
 /// each row of x [T, C].
 namespace caprl {
 
+namespace kernels {
+
 template <class T>
 struct LayerNorm {
   Rows<const T> x;
@@ -85,11 +87,13 @@ struct LayerNormGainTerm {
   }
 };
 
+}  // namespace kernels
+
 template <class Device, class T>
 void layer_norm(Device device, ConstRows<T> x, const T* gain, const T* bias, Accumulator<T> epsilon, Rows<T> y,
                 Accumulator<T>* mean, Accumulator<T>* inverse_deviation) {
   detail::require_same_shape("layer_norm", x, y);
-  launch_rows(device, x.rows, LayerNorm<T>{x, gain, bias, epsilon, y, mean, inverse_deviation}, 2 * x.columns);
+  launch_rows(device, x.rows, kernels::LayerNorm<T>{x, gain, bias, epsilon, y, mean, inverse_deviation}, 2 * x.columns);
 }
 
 /// dx (replaced, or added to if `accumulate`); dgain and dbias [C], always added to, may be null.
@@ -100,9 +104,9 @@ void layer_norm_backward(Device device, ConstRows<T> x, const T* gain, const Acc
   detail::require_same_shape("layer_norm_backward", x, dy);
   detail::require_same_shape("layer_norm_backward", x, dx);
   if (dbias != nullptr) add_column_sums(device, Rows<const T>(dy), dbias);
-  const LayerNormBackward<T> kernel{x, gain, mean, inverse_deviation, dy, dx, accumulate};
+  const kernels::LayerNormBackward<T> kernel{x, gain, mean, inverse_deviation, dy, dx, accumulate};
   if (dgain != nullptr) {
-    const LayerNormGainTerm<T> term{x, mean, inverse_deviation, dy};
+    const kernels::LayerNormGainTerm<T> term{x, mean, inverse_deviation, dy};
     add_column_sums<T>(device, x.rows, x.columns, term, dgain, kernel);
   } else {
     launch_rows(device, x.rows, kernel, 3 * x.columns);

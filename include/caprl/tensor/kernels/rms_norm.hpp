@@ -10,6 +10,8 @@
 /// over each row of x [T, C].
 namespace caprl {
 
+namespace kernels {
+
 template <class T>
 struct RmsNorm {
   Rows<const T> x;
@@ -72,11 +74,13 @@ struct RmsNormGainTerm {
   }
 };
 
+}  // namespace kernels
+
 template <class Device, class T>
 void rms_norm(Device device, ConstRows<T> x, const T* gain, Accumulator<T> epsilon, Rows<T> y,
               Accumulator<T>* inverse_rms) {
   detail::require_same_shape("rms_norm", x, y);
-  launch_rows(device, x.rows, RmsNorm<T>{x, gain, epsilon, y, inverse_rms}, x.columns);
+  launch_rows(device, x.rows, kernels::RmsNorm<T>{x, gain, epsilon, y, inverse_rms}, x.columns);
 }
 
 /// dx (replaced, or added to if `accumulate`); dgain [C], always added to, may be null.
@@ -85,9 +89,9 @@ void rms_norm_backward(Device device, ConstRows<T> x, const T* gain, const Accum
                        Rows<T> dx, bool accumulate, G* dgain) {
   detail::require_same_shape("rms_norm_backward", x, dy);
   detail::require_same_shape("rms_norm_backward", x, dx);
-  const RmsNormBackward<T> kernel{x, gain, inverse_rms, dy, dx, accumulate};
+  const kernels::RmsNormBackward<T> kernel{x, gain, inverse_rms, dy, dx, accumulate};
   if (dgain != nullptr) {
-    add_column_sums<T>(device, x.rows, x.columns, RmsNormGainTerm<T>{x, inverse_rms, dy}, dgain, kernel);
+    add_column_sums<T>(device, x.rows, x.columns, kernels::RmsNormGainTerm<T>{x, inverse_rms, dy}, dgain, kernel);
   } else {
     launch_rows(device, x.rows, kernel, 2 * x.columns);
   }

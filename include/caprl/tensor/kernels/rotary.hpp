@@ -11,6 +11,8 @@ namespace caprl {
 
 enum class Turn { forward, backward };
 
+namespace kernels {
+
 template <class T>
 struct Rotary {
   Rows<const float> cosine;  ///< [T, D/2]
@@ -40,6 +42,8 @@ struct Rotary {
   }
 };
 
+}  // namespace kernels
+
 /// x [T, heads * D], y likewise and possibly x itself; cosine and sine [T, D/2]. `Turn::backward` turns the other way:
 /// the gradient of the forward turn.
 template <class Device, class T>
@@ -50,7 +54,7 @@ void rotary(Device device, Turn turn, Rows<const float> cosine, Rows<const float
     throw Error("[rotary] expected one row of angles for each row and whole heads of twice their columns, got angles " +
                 detail::shape_text(cosine) + " for " + detail::shape_text(x));
   }
-  launch_rows(device, x.rows, Rotary<T>{cosine, sine, turn, x, y}, 2 * x.columns);
+  launch_rows(device, x.rows, kernels::Rotary<T>{cosine, sine, turn, x, y}, 2 * x.columns);
 }
 
 }  // namespace caprl

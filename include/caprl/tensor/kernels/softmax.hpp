@@ -7,6 +7,8 @@
 
 namespace caprl {
 
+namespace kernels {
+
 /// y = softmax(scale x) over each row of x [T, C]. A row of minus infinities gives NaN.
 template <class T>
 struct Softmax {
@@ -69,11 +71,13 @@ struct LogSoftmax {
   }
 };
 
+}  // namespace kernels
+
 /// y = softmax(scale x) over each row; y may be x.
 template <class Device, class T>
 void softmax(Device device, Accumulator<T> scale, ConstRows<T> x, Rows<T> y) {
   detail::require_same_shape("softmax", x, y);
-  launch_rows(device, x.rows, Softmax<T>{scale, x, y}, 8 * x.columns);
+  launch_rows(device, x.rows, kernels::Softmax<T>{scale, x, y}, 8 * x.columns);
 }
 
 /// Replaces dx, which may be dy; y is the forward pass's result.
@@ -81,14 +85,14 @@ template <class Device, class T>
 void softmax_backward(Device device, Accumulator<T> scale, ConstRows<T> y, ConstRows<T> dy, Rows<T> dx) {
   detail::require_same_shape("softmax_backward", y, dy);
   detail::require_same_shape("softmax_backward", y, dx);
-  launch_rows(device, y.rows, SoftmaxBackward<T>{scale, y, dy, dx}, 2 * y.columns);
+  launch_rows(device, y.rows, kernels::SoftmaxBackward<T>{scale, y, dy, dx}, 2 * y.columns);
 }
 
 /// y = log softmax(scale x) over each row; y may be x. `log_total` [T] may be null.
 template <class Device, class T>
 void log_softmax(Device device, Accumulator<T> scale, ConstRows<T> x, Rows<T> y, Accumulator<T>* log_total = nullptr) {
   detail::require_same_shape("log_softmax", x, y);
-  launch_rows(device, x.rows, LogSoftmax<T>{scale, x, y, log_total}, 8 * x.columns);
+  launch_rows(device, x.rows, kernels::LogSoftmax<T>{scale, x, y, log_total}, 8 * x.columns);
 }
 
 }  // namespace caprl

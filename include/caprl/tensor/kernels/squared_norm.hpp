@@ -10,6 +10,8 @@
 
 namespace caprl {
 
+namespace kernels {
+
 /// Sums of a term of each element over blocks of a buffer, each block in one team: the result depends on the buffer
 /// alone, not on the number of threads.
 template <class T, class Term>
@@ -45,10 +47,12 @@ struct NonFinite {
   }
 };
 
+}  // namespace kernels
+
 template <class T>
-using SquaredNormBlocks = BlockSums<T, Square>;
+using SquaredNormBlocks = kernels::BlockSums<T, kernels::Square>;
 template <class T>
-using NonFiniteBlocks = BlockSums<T, NonFinite>;
+using NonFiniteBlocks = kernels::BlockSums<T, kernels::NonFinite>;
 
 namespace detail {
 

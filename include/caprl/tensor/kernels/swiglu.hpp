@@ -9,6 +9,8 @@
 /// blocks of one fused product.
 namespace caprl {
 
+namespace kernels {
+
 template <class T>
 struct SwiGlu {
   Rows<const T> gate;
@@ -56,11 +58,13 @@ struct SwiGluBackward {
   }
 };
 
+}  // namespace kernels
+
 template <class Device, class T>
 void swiglu(Device device, ConstRows<T> gate, ConstRows<T> up, Rows<T> y) {
   detail::require_same_shape("swiglu", gate, up);
   detail::require_same_shape("swiglu", gate, y);
-  launch_rows(device, gate.rows, SwiGlu<T>{gate, up, y}, 4 * gate.columns);
+  launch_rows(device, gate.rows, kernels::SwiGlu<T>{gate, up, y}, 4 * gate.columns);
 }
 
 /// Replaces dgate and dup; they may be gate and up themselves.
@@ -70,7 +74,7 @@ void swiglu_backward(Device device, ConstRows<T> gate, ConstRows<T> up, ConstRow
   detail::require_same_shape("swiglu_backward", gate, dy);
   detail::require_same_shape("swiglu_backward", gate, dgate);
   detail::require_same_shape("swiglu_backward", gate, dup);
-  launch_rows(device, gate.rows, SwiGluBackward<T>{gate, up, dy, dgate, dup}, 6 * gate.columns);
+  launch_rows(device, gate.rows, kernels::SwiGluBackward<T>{gate, up, dy, dgate, dup}, 6 * gate.columns);
 }
 
 }  // namespace caprl

@@ -9,6 +9,8 @@
 /// are rows of features: pixel (y, x) of image n is row (n H + y) W + x, C columns.
 namespace caprl {
 
+namespace kernels {
+
 /// One output pixel's patch: out row [kernel * kernel * C], kernel row after kernel row.
 template <class T>
 struct Unfold {
@@ -62,6 +64,8 @@ struct UnfoldBackward {
   }
 };
 
+}  // namespace kernels
+
 namespace detail {
 
 template <class T, class U>
@@ -80,14 +84,14 @@ void require_unfold(const char* operation, const Convolution& shape, const Rows<
 template <class Device, class T>
 void unfold(Device device, const Convolution& shape, ConstRows<T> x, Rows<T> patches) {
   detail::require_unfold("unfold", shape, x, patches);
-  launch_rows(device, patches.rows, Unfold<T>{shape, x, patches}, patches.columns);
+  launch_rows(device, patches.rows, kernels::Unfold<T>{shape, x, patches}, patches.columns);
 }
 
 /// Replaces dx.
 template <class Device, class T>
 void unfold_backward(Device device, const Convolution& shape, ConstRows<T> d_patches, Rows<T> dx) {
   detail::require_unfold("unfold_backward", shape, dx, d_patches);
-  launch_rows(device, dx.rows, UnfoldBackward<T>{shape, d_patches, dx}, dx.columns * 4);
+  launch_rows(device, dx.rows, kernels::UnfoldBackward<T>{shape, d_patches, dx}, dx.columns * 4);
 }
 
 }  // namespace caprl
