@@ -11,6 +11,7 @@ namespace caprl {
 /// silu(gate) * up, where `gate_up` [T, 2 C] holds the gate's columns, then up's. Returns [T, C].
 template <class T, class Device>
 Var<T, Device> swiglu(const Var<T, Device>& gate_up) {
+  require(gate_up.shape().columns() % 2 == 0, "[swiglu] expected as many columns of the gate as of the rest");
   const Index columns = gate_up.shape().columns() / 2;
   Var<T, Device> y(Tensor<T, Device>({gate_up.shape().rows(), columns}), needs_backward(gate_up));
   const auto halves = [columns](Rows<T> rows) {

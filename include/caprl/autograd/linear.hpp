@@ -48,6 +48,7 @@ Var<T, Device> linear(const Var<T, Device>& x, const Parameter<T, Device>& weigh
 template <class T, class Device>
 Var<T, Device> linear(const Var<T, Device>& x, const Parameter<T, Device>& weight, const Parameter<T, Device>& bias) {
   detail::require_linear("linear", x, weight);
+  require(bias.shape().elements() == weight.shape()[0], "[linear] expected a bias for each row of the weight");
   Var<T, Device> y(Tensor<T, Device>({x.shape().rows(), weight.shape()[0]}), needs_backward(x, weight, bias));
   gemm<T>(Device{}, Transpose::no, Transpose::yes, T{1}, x.rows(), weight.rows(), T{0}, y.rows());
   add_bias(Device{}, y.rows(), bias.value().data(), y.rows());

@@ -10,6 +10,7 @@ namespace caprl {
 /// y = x gain / sqrt(mean(x^2) + epsilon) over each row: x [T, C], gain [C].
 template <class T, class Device>
 Var<T, Device> rms_norm(const Var<T, Device>& x, const Parameter<T, Device>& gain, double epsilon) {
+  require(gain.shape().elements() == x.shape().columns(), "[rms_norm] expected a gain for each column");
   Var<T, Device> y(Tensor<T, Device>(x.shape()), needs_backward(x, gain));
   Tensor<Accumulator<T>, Device> inverse_rms({x.shape().rows()});
   rms_norm(Device{}, x.rows(), static_cast<const T*>(gain.value().data()), static_cast<Accumulator<T>>(epsilon),

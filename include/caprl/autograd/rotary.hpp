@@ -13,6 +13,7 @@ namespace caprl {
 template <class T, class Device>
 void rotary_in_place(const Var<T, Device>& x, Index columns, const Tensor<float, Device>& cosine,
                      const Tensor<float, Device>& sine) {
+  require(columns >= 0 && columns <= x.shape().columns(), "[rotary_in_place] expected no more columns than x has");
   const auto turn = [=](Turn direction, const Tensor<T, Device>& tensor) {
     const Rows<T> heads = tensor.rows().columns_between(0, columns);
     rotary(Device{}, direction, cosine.rows(), sine.rows(), heads, heads);

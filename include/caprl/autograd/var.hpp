@@ -45,7 +45,8 @@ class Var {
     return {state_->gradient.rows(), !std::exchange(state_->has_gradient, true)};
   }
 
-  /// Gives the gradient, where a backward pass begins. Replaces what was there.
+  /// Gives the gradient, where a backward pass begins. Replaces what was there. Takes the tensor over: the backward
+  /// pass may write to it, so who still needs it gives a clone.
   void seed_gradient(Tensor<T, Device> gradient) const {
     if (gradient.shape() != shape()) {
       throw Error("[Var::seed_gradient] expected shape " + to_string(shape()) + ", got " + to_string(gradient.shape()));

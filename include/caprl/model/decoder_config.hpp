@@ -48,15 +48,32 @@ inline void write_block_settings(const BlockSettings& block, Json& json) {
   json["rms_norm_eps"] = block.norm_epsilon;
 }
 
+namespace detail {
+
+/// The base of the rotary angles: "rope_theta", or that within "rope_parameters", where transformers 5 writes it.
+/// Throws Error if the angles are scaled.
+inline double read_rope_theta(const JsonFields& fields) {
+  if (fields.has("rope_scaling")) throw fields.error("rope_scaling", "expected null, got a scaling");
+  const double theta = fields.get_or<double>("rope_theta", 10000.0);
+  if (!fields.has("rope_parameters")) return theta;
+  const JsonFields parameters = fields.object("rope_parameters");
+  if (const auto type = parameters.get_or<std::string>("rope_type", "default"); type != "default") {
+    throw parameters.error("rope_type", "expected \"default\", got \"" + type + "\"");
+  }
+  return parameters.get_or<double>("rope_theta", theta);
+}
+
+}  // namespace detail
+
 /// A Llama configuration, as in config.json. Throws Error on what `Decoder` does not have: biases, scaled rotary
-/// angles.
+/// angles, another activation than silu.
 inline DecoderSettings read_decoder_settings(const JsonFields& fields) {
   DecoderSettings settings;
   settings.block = read_block_settings(fields);
   settings.layers = fields.get<Index>("num_hidden_layers");
   settings.vocabulary_size = fields.get<Index>("vocab_size");
   settings.maximum_positions = fields.get<Index>("max_position_embeddings");
-  settings.rope_theta = fields.get_or<double>("rope_theta", 10000.0);
+  settings.rope_theta = detail::read_rope_theta(fields);
   settings.tied_embeddings = fields.get_or<bool>("tie_word_embeddings", false);
   detail::require_positive(fields, "num_hidden_layers", settings.layers);
   detail::require_positive(fields, "vocab_size", settings.vocabulary_size);
@@ -64,7 +81,9 @@ inline DecoderSettings read_decoder_settings(const JsonFields& fields) {
   for (const char* name : {"attention_bias", "mlp_bias"}) {
     if (fields.get_or<bool>(name, false)) throw fields.error(name, "expected false, got true");
   }
-  if (fields.has("rope_scaling")) throw fields.error("rope_scaling", "expected null, got a scaling");
+  if (const auto act = fields.get_or<std::string>("hidden_act", "silu"); act != "silu") {
+    throw fields.error("hidden_act", "expected \"silu\", got \"" + act + "\"");
+  }
   return settings;
 }
 

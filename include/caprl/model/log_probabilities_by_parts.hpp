@@ -130,6 +130,11 @@ Var<T, Device> log_probabilities_by_parts(const Decoder<T, Device>& decoder, con
                                           const PrefixTree& tree, std::vector<HeadPair> pairs,
                                           double inverse_temperature, Index row_budget) {
   const auto count = static_cast<Index>(pairs.size());
+  require(x.shape().rows() == tree.rows(), "[log_probabilities_by_parts] expected a row of x for each of the tree");
+  for (const HeadPair& pair : pairs) {
+    require(pair.row >= 0 && pair.row < tree.rows() && pair.target >= 0 && pair.target < decoder.head.shape()[0],
+            "[log_probabilities_by_parts] expected pairs of a row of the tree and a token of the vocabulary");
+  }
   const Var<T, Device> result(Tensor<T, Device>({count}), Tape::recording());
   const detail::PartsOfDecoder<T, Device> parts(decoder, x, tree, std::move(pairs), inverse_temperature, row_budget);
   parts.forward(result.value());

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -66,6 +67,10 @@ inline TinyVlmSettings read_tiny_vlm_settings(const std::filesystem::path& confi
   settings.vision.temporal_patch_size = vision.get_or<Index>("temporal_patch_size", 1);
   detail::require_positive(vision, "temporal_patch_size", settings.vision.temporal_patch_size);
   settings.vision.stem_channels = vision.get<std::vector<Index>>("stem_channels");
+  detail::require_positive(vision, "num_hidden_layers", settings.vision.layers);
+  detail::require_positive(vision, "image_size", settings.vision.image_size);
+  for (const Index channels : settings.vision.stem_channels)
+    detail::require_positive(vision, "stem_channels", channels);
   settings.vision.output_size = settings.language.block.hidden_size;
   const auto read_channels = [&](const char* name, std::array<float, 3>& target) {
     const auto values = vision.get<std::vector<float>>(name);
@@ -74,6 +79,9 @@ inline TinyVlmSettings read_tiny_vlm_settings(const std::filesystem::path& confi
   };
   read_channels("image_mean", settings.image_mean);
   read_channels("image_std", settings.image_deviation);
+  for (const float deviation : settings.image_deviation) {
+    if (!(std::isfinite(deviation) && deviation > 0)) throw vision.error("image_std", "expected numbers above 0");
+  }
   return settings;
 }
 

@@ -40,14 +40,4 @@ void save_weights(const Module& module, const std::filesystem::path& path, Weigh
   write_safetensors(path, std::move(tensors), {{"format", "pt"}});
 }
 
-/// Makes the values of `to` equal to those of `from`: two modules of the same settings.
-template <class T, class Module>
-void copy_weights(const Module& from, const Module& to) {
-  const auto sources = parameters_of<T>(from);
-  const auto targets = parameters_of<T>(to);
-  for (std::size_t i = 0; i < sources.size(); ++i) {
-    std::copy_n(sources[i].value().data(), sources[i].value().elements(), targets[i].value().data());
-  }
-}
-
 }  // namespace caprl
