@@ -39,6 +39,10 @@ TEST_CASE("the rule for truncated rollouts acts before the estimator") {
   const auto zero = select_rewards(rewards, truncated, weights);
   CHECK(zero.batch.totals == std::vector<double>{0, 0.7, 0, 0});
   CHECK(zero.batch.parts == std::vector<std::vector<double>>{{0, 0.5, 0, 0}, {0, 1, 0, 0}});
+  const std::vector<std::vector<Reward>> lossy{{two_parts(-0.5, 1), two_parts(0.5, -1)}};
+  const auto kept = select_rewards(lossy, std::vector<std::vector<bool>>{{true, true}}, weights);
+  CHECK(kept.batch.parts == std::vector<std::vector<double>>{{-0.5, 0}, {0, -1}});  // to be cut off does not pay
+  CHECK(kept.batch.totals == std::vector<double>{-0.5 + 0.2, 0});
   const auto masked = select_rewards(rewards, truncated, weights, TruncatedRule::mask);
   CHECK(masked.batch.totals == std::vector<double>{0.7, 0});
   CHECK(masked.batch.group_begin == std::vector<Index>{0, 2});

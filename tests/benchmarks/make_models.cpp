@@ -78,7 +78,7 @@ Json describe_step(const TinyVlmPolicy<>& policy, const ExactJudge<float>& judge
   }
   for (std::size_t i = 0; i < items.size(); ++i) requests.push_back({&items[i], captions[i]});
   write_floats(pixel_file, pixels);
-  const std::vector<Token> before = judge_tokens.before_question("", items.front().questions.front());
+  const std::vector<Token> before = judge_tokens.before_question("");
   json["judge_before"] = before;
   json["letters"] = Json::array();
   for (char letter = 'A'; letter <= 'E'; ++letter) json["letters"].push_back(judge_tokens.letter(letter));

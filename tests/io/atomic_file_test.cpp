@@ -114,5 +114,8 @@ TEST_CASE("a full disk while a directory is written leaves the old one") {
 
 TEST_CASE("a directory needs a place") {
   const TemporaryFolder folder;
-  CHECK(fails_with([&] { AtomicDirectory(folder / "absent/model"); }, "[write directory] No such file", "model"));
+  CHECK_NOTHROW(AtomicDirectory(folder / "absent/model"));  // parents are made
+  CHECK(std::filesystem::is_directory(folder / "absent"));
+  write_file_atomically(folder / "file", "no folder");
+  CHECK(fails_with([&] { AtomicDirectory(folder / "file/model"); }, "[write directory] Not a directory", "model"));
 }

@@ -105,10 +105,23 @@ TEST_CASE("a half-written or half-copied folder is never taken for a checkpoint"
   std::filesystem::copy(place / "step-000010", place / "step-70");                   // not our name
   const CheckpointFolder folder(place);
   CHECK(folder.latest()->step() == 10);
+  CHECK(std::filesystem::exists(place / ".step-000060.partial-1-1"));  // it may be another process's
+  folder.open_for_writing();
   CHECK_FALSE(std::filesystem::exists(place / ".step-000060.partial-1-1"));
+  CHECK(folder.latest()->step() == 10);
   CHECK(fails_with([&] { Checkpoint(place / "step-000040"); }, "bytes, got 50", "policy.safetensors"));
   CHECK(fails_with([&] { Checkpoint(place / "step-000050"); }, "got none", "config.json"));
   CHECK(fails_with([&] { Checkpoint(place / "step-000030"); }, "No such file", "step-000030/state.json"));
+}
+
+TEST_CASE("a folder whose checkpoints do not open is no new run, and one that is not there is not made") {
+  const TemporaryFolder temporary;
+  const CheckpointFolder folder(temporary / "c");
+  CHECK_FALSE(folder.latest());
+  CHECK_FALSE(std::filesystem::exists(folder.path()));
+  save(folder, 10);
+  std::filesystem::resize_file(folder.path_of("step", 10) / "policy.safetensors", 50);
+  CHECK(fails_with([&] { folder.latest(); }, "bytes, got 50", "policy.safetensors"));
 }
 
 TEST_CASE("changed settings are errors that name the setting and both values") {

@@ -241,9 +241,8 @@ TEST_CASE("a KL penalty in the reward is its part, and holds the policy back") {
     double kl = 0;
     for (std::string line; std::getline(file, line);) {
       row = nlohmann::json::parse(line);
-      kl = -row.at("reward.kl").get<double>() / coefficient;
-      CHECK(row.at("reward").get<double>() ==
-            doctest::Approx(row.at("reward.e").get<double>() + row.at("reward.kl").get<double>()));
+      kl = -row.at("reward.kl").get<double>();
+      CHECK(row.at("reward").get<double>() == doctest::Approx(row.at("reward.e").get<double>() - coefficient * kl));
     }
     return kl;
   };

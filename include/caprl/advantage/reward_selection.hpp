@@ -17,7 +17,7 @@ namespace caprl {
 
 /// What becomes of a rollout that was stopped by the length limit.
 enum class TruncatedRule {
-  zero_reward,  ///< its total and its parts are 0; it stays in the loss and in the baseline
+  zero_reward,  ///< it earns nothing: its total and its parts are at most 0; it stays in the loss and in the baseline
   mask,         ///< it leaves the loss and the baseline
   score,        ///< it is scored like a finished one, as published
 };
@@ -37,10 +37,12 @@ struct RewardSelection {
 
 namespace detail {
 
-inline void append_rollout(const Reward& reward, bool zero, RewardBatch& batch) {
-  batch.totals.push_back(zero ? 0.0 : *reward.total);
+/// A rollout that may earn nothing keeps what it has lost: else it would pay to be cut off instead of to be wrong.
+inline void append_rollout(const Reward& reward, bool earns, RewardBatch& batch) {
+  const auto kept = [&](double value) { return earns ? value : std::min(value, 0.0); };
+  batch.totals.push_back(kept(*reward.total));
   for (std::size_t term = 0; term < batch.parts.size(); ++term) {
-    batch.parts[term].push_back(zero ? 0.0 : reward.parts[term]);
+    batch.parts[term].push_back(kept(reward.parts[term]));
   }
 }
 
@@ -77,7 +79,7 @@ inline RewardSelection select_rewards(std::span<const std::vector<Reward>> rewar
       const bool act = truncated[g][i] && rule != TruncatedRule::score;
       detail::require_parts(rewards[g][i], weights.size(), g);
       if (act && rule == TruncatedRule::mask) continue;
-      detail::append_rollout(rewards[g][i], act, selection.batch);
+      detail::append_rollout(rewards[g][i], !act, selection.batch);
       selection.rollouts.push_back(first + static_cast<Index>(i));
     }
     const auto end = static_cast<Index>(selection.batch.totals.size());

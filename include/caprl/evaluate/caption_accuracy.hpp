@@ -40,6 +40,7 @@ template <class T, class Device>
 std::vector<ItemAccuracy> caption_accuracy(const ExactJudge<T, Device>& judge,
                                            std::span<const CaptionItem* const> items,
                                            std::span<const Caption> captions) {
+  require(items.size() == captions.size(), "[caption_accuracy] expected one caption for each item");
   std::vector<JudgeRequest> requests;
   for (std::size_t i = 0; i < items.size(); ++i) requests.push_back({items[i], captions.subspan(i, 1)});
   auto answers = judge.answer(requests);

@@ -23,6 +23,7 @@ template <Policy P, Sampler S>
 std::vector<RolloutGroup> caption_prompts(const P& policy, std::span<const typename P::Prompt> prompts,
                                           const S& sampler, const CaptionSettings& settings = {},
                                           std::size_t first_item = 0) {
+  require(settings.batch_items >= 1, "[caption_prompts] expected batch_items of at least 1");
   std::vector<RolloutGroup> captions;
   for (std::size_t begin = 0; begin < prompts.size(); begin += static_cast<std::size_t>(settings.batch_items)) {
     const std::size_t end = std::min(prompts.size(), begin + static_cast<std::size_t>(settings.batch_items));

@@ -29,8 +29,9 @@ inline void sync_tree(const std::filesystem::path& directory) {
 
 /// A directory that appears whole or not at all.
 ///
-/// The user fills `path()`, a hidden directory beside the target; `commit` waits until all of it is on the disk and
-/// renames it once. A target that exists is exchanged for the new one in one step where the file system can
+/// The user fills `path()`, a hidden directory beside the target, whose parents are made; `commit` waits until all of
+/// it is on the disk and renames it once. A target that exists is exchanged for the new one in one step where the file
+/// system can
 /// (`renameat2`), else by two renames, and then removed; but if it holds a file that the new directory has not,
 /// `commit` throws Error, since that file would be lost. Without `commit` the target stays as it was, and the hidden
 /// directory is removed by the destructor.
@@ -40,8 +41,9 @@ class AtomicDirectory {
     detail::require_name("write directory", target_);
     partial_ = detail::partial_path(target_);
     std::error_code error;
+    std::filesystem::create_directories(partial_.parent_path(), error);
     if (!std::filesystem::create_directory(partial_, error)) {
-      detail::throw_system_error("write directory", target_, error.value(), detail::save_remedy);
+      detail::throw_system_error("write directory", target_, error ? error.value() : EEXIST, detail::save_remedy);
     }
   }
   AtomicDirectory(const AtomicDirectory&) = delete;

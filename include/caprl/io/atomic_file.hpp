@@ -19,13 +19,16 @@ namespace detail {
 inline constexpr const char* save_remedy =
     "free space or choose another place and run again; what was saved before is unchanged";
 
-/// A hidden name beside `target` that no other process or thread uses: ".name.partial-<process>-<count>".
+/// A hidden name beside `target` that is free: ".name.partial-<process>-<count>". A process that was killed may have
+/// left one of the same number.
 inline std::filesystem::path partial_path(const std::filesystem::path& target) {
   static std::atomic<unsigned> count{0};
-  std::string name = ".";
-  name += target.filename().string() + ".partial-" + std::to_string(::getpid()) + "-";
-  name += std::to_string(count.fetch_add(1));
-  return directory_of(target) / name;
+  const std::string stem = "." + target.filename().string() + ".partial-" + std::to_string(::getpid()) + "-";
+  while (true) {
+    auto path = directory_of(target) / (stem + std::to_string(count.fetch_add(1)));
+    std::error_code ignored;
+    if (!std::filesystem::exists(std::filesystem::symlink_status(path, ignored))) return path;
+  }
 }
 
 inline void require_name(const std::string& operation, const std::filesystem::path& target) {

@@ -56,9 +56,9 @@ inline void require_same_settings(const Json& saved, const Json& current, const 
   for (const auto& [name, unused] : names) {
     const auto old_value = before.find(name), new_value = now.find(name);
     if (old_value != before.end() && new_value != now.end() && old_value->second == new_value->second) continue;
-    throw Error("[resume] setting " + name + " was " + text(before, name) + " when the checkpoint was saved, and is " +
-                    text(now, name) + " now",
-                where, "set it back, or start a new run in another folder");
+    throw Error(
+        "[resume] setting " + name + " was " + text(before, name) + " before, and is " + text(now, name) + " now",
+        where, "set it back, or write to another place");
   }
 }
 

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <vector>
 
+#include "caprl/core/log.hpp"
 #include "caprl/io/checkpoint.hpp"
 
 namespace caprl {
@@ -20,10 +22,14 @@ namespace caprl {
 /// when the process died is never taken for a checkpoint. One process at a time may write.
 class CheckpointFolder {
  public:
-  /// Creates the folder if needed and removes what interrupted writers left in it.
+  /// Reads and creates nothing: a folder that another process writes may be looked into.
   explicit CheckpointFolder(std::filesystem::path folder, Index keep_last = 2)
       : folder_(std::move(folder)), keep_last_(keep_last) {
     require(keep_last >= 1, "[CheckpointFolder] expected to keep at least 1 checkpoint");
+  }
+
+  /// For the process that is to write: creates the folder if needed and removes what interrupted writers left in it.
+  void open_for_writing() const {
     std::error_code error;
     std::filesystem::create_directories(folder_, error);
     if (error) detail::throw_system_error("checkpoint folder", folder_, error.value(), detail::save_remedy);
@@ -61,7 +67,8 @@ class CheckpointFolder {
     }
   }
 
-  /// The checkpoint with the highest step, if there is one.
+  /// The checkpoint with the highest step that is whole, if there is one; a warning names those that are passed over.
+  /// Throws Error where there are checkpoints, but none that opens: to begin anew would lose them.
   std::optional<Checkpoint> latest() const { return last_complete("step"); }
   std::optional<Checkpoint> best() const { return last_complete("best"); }
 
@@ -100,9 +107,15 @@ class CheckpointFolder {
   }
 
   std::optional<Checkpoint> last_complete(std::string_view kind) const {
+    if (!std::filesystem::exists(folder_)) return std::nullopt;
     const auto steps = steps_of(kind);
     for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
-      if (is_complete(path_of(kind, *step))) return Checkpoint(path_of(kind, *step));
+      try {
+        return Checkpoint(path_of(kind, *step));
+      } catch (const Error& error) {
+        if (std::next(step) == steps.rend()) throw;
+        log_warning("passed over a checkpoint: " + std::string(error.what()));
+      }
     }
     return std::nullopt;
   }

@@ -48,7 +48,7 @@ inline std::uint64_t stored_bytes(const Json& dimensions, StoredType type, Shape
   std::uint64_t bytes = static_cast<std::uint64_t>(bytes_of(type));
   for (const Json& dimension : dimensions) {
     if (!dimension.is_number_unsigned() || dimension.get<std::uint64_t>() > std::uint64_t{1} << 62) {
-      throw fields.error("shape", "expected dimensions of 0 or more, got " + dimensions.dump());
+      throw fields.error("shape", "expected dimensions of 0 or more, got " + json_type(dimension));
     }
     const auto size = dimension.get<std::uint64_t>();
     if (__builtin_mul_overflow(bytes, size, &bytes) || bytes > std::uint64_t{1} << 62) {

@@ -120,7 +120,7 @@ class ExactJudge {
     }
     for (std::size_t c = 0; c < request.captions.size() && !common.empty(); ++c) {
       if (first_equal_caption(request.captions, c) < c) continue;
-      const std::size_t caption = prompts.add_caption(request.captions[c].text, questions.front());
+      const std::size_t caption = prompts.add_caption(request.captions[c].text);
       for (const InOneOrder& one : common) {
         prompts.ask(caption, one.number);
         asked.push_back({&questions[one.question], one.order, one.share, &answers[c][one.question]});
@@ -147,7 +147,7 @@ class ExactJudge {
     const auto options = static_cast<Index>(asked.order.size());
     answer.abstain += asked.share * probabilities.back();
     answer.leftover += asked.share * (1.0 - sum);
-    if (tally_ != nullptr) *tally_ += {.answers = 1, .abstain = probabilities.back(), .leftover = 1.0 - sum};
+    if (tally_ != nullptr) tally_->add_answer(probabilities);
     answer.score += asked.share * prompt_score(gold, others, settings_.penalty.value_or(guess_penalty(options)));
   }
 

@@ -32,9 +32,14 @@ std::vector<std::vector<Reward>> judge_groups(J& judge, const Collected<P>& coll
   const auto captions = captions_of(collected.groups);
   const auto requests = judge_requests(collected.items, captions);
   auto rewards = judge.score(requests);
+  const std::size_t parts = judge.part_names().size();
   require(rewards.size() == requests.size(), "[judge_groups] expected the judge to answer each request");
   for (std::size_t g = 0; g < rewards.size(); ++g) {
     require(rewards[g].size() == captions[g].size(), "[judge_groups] expected the judge to reward each caption");
+    for (const Reward& reward : rewards[g]) {
+      require(!reward.total || reward.parts.size() == parts,
+              "[judge_groups] expected a reward with one part for each of the judge's part_names()");
+    }
   }
   return rewards;
 }

@@ -23,9 +23,9 @@ class JudgePrompts {
   /// `tokens` must outlive the prompts.
   explicit JudgePrompts(const JudgeTokens& tokens) : tokens_(&tokens) {}
 
-  /// Adds a caption and returns its number. `question` is any that will be asked about it.
-  std::size_t add_caption(std::string_view caption, const Question& question) {
-    captions_.push_back(tokens_->before_question(caption, question));
+  /// Adds a caption and returns its number.
+  std::size_t add_caption(std::string_view caption) {
+    captions_.push_back(tokens_->before_question(caption));
     return captions_.size() - 1;
   }
 

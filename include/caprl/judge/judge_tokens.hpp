@@ -20,31 +20,30 @@ class JudgeTokens {
  public:
   JudgeTokens(const Tokenizer& tokenizer, QuestionPrompt prompt)
       : tokenizer_(tokenizer), special_(SpecialTokenIds::of(tokenizer)), prompt_(std::move(prompt)) {
+    detail::prompt_slots(prompt_.text);  // throws where one is missing
     for (char letter = 'A'; letter <= 'Z'; ++letter) letters_.push_back(variants(letter));
   }
 
   const QuestionPrompt& prompt() const { return prompt_; }
 
   /// The turn up to the caption, and the caption.
-  std::vector<Token> before_question(std::string_view caption, const Question& question) const {
-    const PromptPieces pieces = write_prompt(prompt_, caption, question, identity(question));
+  std::vector<Token> before_question(std::string_view caption) const {
     std::vector<Token> tokens;
-    if (!pieces.system.empty()) append_turn(tokens, "system\n" + pieces.system);
+    if (!prompt_.system.empty()) append_turn(tokens, "system\n" + prompt_.system);
     tokens.push_back(special_.turn_start);
-    append(tokens, "user\n" + pieces.before_caption);
-    append(tokens, pieces.caption);
+    append(tokens, "user\n" + std::string(detail::prompt_slots(prompt_.text).before_caption));
+    append(tokens, escape_caption(prompt_, std::string(caption)));
     return tokens;
   }
 
   /// The question, its options in the given order, and the beginning of the answer.
   std::vector<Token> question_tokens(const Question& question, const OptionOrder& order) const {
-    const PromptPieces pieces = write_prompt(prompt_, "", question, order);
     std::vector<Token> tokens;
-    append(tokens, pieces.after_caption);
+    append(tokens, write_question(prompt_, question, order));
     tokens.push_back(special_.turn_end);
     append(tokens, "\n");
     tokens.push_back(special_.turn_start);
-    append(tokens, "assistant\n" + pieces.prefill);
+    append(tokens, "assistant\n" + prompt_.prefill);
     return tokens;
   }
 
@@ -54,12 +53,6 @@ class JudgeTokens {
   const Tokenizer& tokenizer() const { return tokenizer_; }
 
  private:
-  static OptionOrder identity(const Question& question) {
-    OptionOrder order(question.options.size());
-    for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<Index>(i);
-    return order;
-  }
-
   std::vector<Token> variants(char letter) const {
     std::vector<Token> found;
     for (const std::string& text : {std::string(" ") + letter, std::string(1, letter)}) {

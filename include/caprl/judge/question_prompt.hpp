@@ -161,12 +161,11 @@ inline char abstain_letter(const QuestionPrompt& prompt, Index options) {
   return prompt.abstain_letter == 0 ? next : prompt.abstain_letter;
 }
 
-/// Writes the prompt that asks `question` about `caption`, with its options in the given order. Options are lines; the
-/// abstain option is the last.
-inline PromptPieces write_prompt(const QuestionPrompt& prompt, std::string_view caption, const Question& question,
-                                 const OptionOrder& order) {
+/// What follows the caption: the question and its options in the given order. Options are lines; the abstain option is
+/// the last.
+inline std::string write_question(const QuestionPrompt& prompt, const Question& question, const OptionOrder& order) {
   const auto count = static_cast<Index>(order.size());
-  require(order.size() == question.options.size(), "[write_prompt] expected an order of all options");
+  require(order.size() == question.options.size(), "[write_question] expected an order of all options");
   const detail::PromptSlots slots = detail::prompt_slots(prompt.text);
   std::string options;
   for (Index position = 0; position < count; ++position) {
@@ -177,10 +176,16 @@ inline PromptPieces write_prompt(const QuestionPrompt& prompt, std::string_view 
   options += prompt.before_letter + abstain_letter(prompt, count) + prompt.after_letter + prompt.abstain;
   std::string after(slots.before_question);
   after.append(question.text).append(slots.before_options).append(options).append(slots.after_options);
+  return after;
+}
+
+/// Writes the prompt that asks `question` about `caption`, with its options in the given order.
+inline PromptPieces write_prompt(const QuestionPrompt& prompt, std::string_view caption, const Question& question,
+                                 const OptionOrder& order) {
   return {.system = prompt.system,
-          .before_caption = std::string(slots.before_caption),
+          .before_caption = std::string(detail::prompt_slots(prompt.text).before_caption),
           .caption = escape_caption(prompt, std::string(caption)),
-          .after_caption = std::move(after),
+          .after_caption = write_question(prompt, question, order),
           .prefill = prompt.prefill};
 }
 

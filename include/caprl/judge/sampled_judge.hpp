@@ -58,7 +58,8 @@ class SampledJudge {
   SampledJudge(Decoder<T, Device> model, const Tokenizer& tokenizer, SampledJudgeSettings settings,
                JudgeTally* tally = nullptr)
       : reader_(std::move(model), tokenizer, prompt_of(settings), settings.maximum_rows, settings.weights, tally),
-        settings_(std::move(settings)) {
+        settings_(std::move(settings)),
+        tally_(tally) {
     require(settings_.temperature > 0 && settings_.draws >= 1 && settings_.answer_tokens >= 1,
             "[SampledJudge] expected a temperature above 0, at least one draw and one token of an answer");
   }
@@ -123,7 +124,7 @@ class SampledJudge {
     for (std::size_t c = 0; c < request.captions.size(); ++c) {
       const bool own = settings_.faults.questions_by_caption;
       if (!own && first_equal_caption(request.captions, c) < c) continue;
-      const std::size_t caption = prompts.add_caption(request.captions[c].text, shown.front());
+      const std::size_t caption = prompts.add_caption(request.captions[c].text);
       const auto number = static_cast<std::uint32_t>(c + 1);
       RandomKey key = group_key(settings_.seed, Purpose::judge_sampling, group);
       key.step = own ? number : static_cast<std::uint32_t>(Fnv1a().add(request.captions[c].text).value());
@@ -156,6 +157,8 @@ class SampledJudge {
         remaining -= probabilities[i][position];
       }
     }
+    if (tally_ == nullptr) return;
+    for (const std::vector<double>& letters : probabilities) tally_->add_answer(letters);
   }
 
   void read_written_answers(const JudgePrompts& prompts, std::vector<Asked>& asked) const {
@@ -188,6 +191,7 @@ class SampledJudge {
 
   QuestionReader<T, Device> reader_;
   SampledJudgeSettings settings_;
+  JudgeTally* tally_;
 };
 
 }  // namespace caprl

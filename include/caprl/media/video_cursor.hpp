@@ -55,7 +55,7 @@ class VideoCursor {
   /// from the beginning of the file; then it is an error.
   const AVFrame& decode(Index number) {
     while (!upcoming_.empty() && upcoming_.front() <= number) upcoming_ = upcoming_.subspan(1);
-    if (current_ == number && holds_frame_) return *frame_;
+    if (current_ == number && holds_frame_ && (accept_damaged_ || !decoder_.damaged())) return *frame_;
     if (!careful_) {
       if (reach(number) && !decoder_.damaged()) return *frame_;
       careful_ = true;

@@ -66,6 +66,8 @@ struct VlmSequence {
 };
 
 inline std::vector<VlmSequence> sequences_of(std::span<const VlmPrompt> prompts, std::span<const RolloutGroup> groups) {
+  require(groups.empty() || groups.size() == prompts.size(),
+          "[VlmPolicy] expected a group of captions for each prompt");
   std::vector<VlmSequence> sequences;
   for (std::size_t p = 0; p < prompts.size(); ++p) {
     if (groups.empty()) {

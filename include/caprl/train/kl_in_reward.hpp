@@ -9,9 +9,9 @@
 
 namespace caprl {
 
-/// Takes coefficient * (the sum of k1 over its tokens) off the total of each rollout's reward, and adds it to the
-/// parts, negative: a KL penalty to a frozen reference. Missing rewards stay missing. `micro_tokens` bounds the caption
-/// tokens in memory at once.
+/// Takes coefficient * (the sum of k1 over its tokens) off the total of each rollout's reward, and adds the negative
+/// sum to the parts, whose weight is the coefficient: a KL penalty to a frozen reference. Missing rewards stay missing.
+/// `micro_tokens` bounds the caption tokens in memory at once.
 template <Policy P>
 void subtract_kl(const P& reference, const Collected<P>& collected, double coefficient, double temperature,
                  Index micro_tokens, std::vector<std::vector<Reward>>& rewards) {
@@ -29,13 +29,13 @@ void subtract_kl(const P& reference, const Collected<P>& collected, double coeff
       for (std::size_t r = 0; r < groups[g].size(); ++r) {
         const Rollout& rollout = groups[g][r];
         require_recorded(rollout);
-        const double penalty = coefficient * kl_of_rollout<typename P::value_type>(rollout.log_probabilities,
-                                                                                   left.first(rollout.tokens.size()));
+        const double kl =
+            kl_of_rollout<typename P::value_type>(rollout.log_probabilities, left.first(rollout.tokens.size()));
         left = left.subspan(rollout.tokens.size());
         Reward& reward = rewards[begin + g][r];
         if (!reward.total) continue;
-        *reward.total -= penalty;
-        reward.parts.push_back(-penalty);
+        *reward.total -= coefficient * kl;
+        reward.parts.push_back(-kl);
       }
     }
   }

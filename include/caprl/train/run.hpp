@@ -44,9 +44,12 @@ void load_weights(const Checkpoint& checkpoint, const std::vector<NamedBlock<T, 
 
 }  // namespace detail
 
-/// Puts the weights of the best checkpoint by validation of the run in `folder` in place, if there is one.
+/// Puts the weights of the best checkpoint by validation of the run in `folder` in place, if there is one. Throws Error
+/// if there is no such run.
 template <class T, class Device>
 bool load_best(const std::filesystem::path& folder, const std::vector<NamedBlock<T, Device>>& blocks) {
+  require(std::filesystem::is_directory(folder / "checkpoints"),
+          "[load_best] expected a run with checkpoints, got none", folder.string());
   const auto best = CheckpointFolder(folder / "checkpoints").best();
   if (best) detail::load_weights(*best, blocks);
   return best.has_value();
@@ -70,7 +73,8 @@ class TrainingRun {
         optimizer_(distinct_parameters(), settings.optimizer),
         checkpoints_(settings.folder / "checkpoints", settings.keep_checkpoints) {
     require(settings_.checkpoint_every >= 1, "[TrainingRun] expected checkpoint_every of at least 1");
-    settings_.recorded["threads"] = threads();
+    settings_.recorded["run"] = recorded();
+    checkpoints_.open_for_writing();
     if (const auto checkpoint = checkpoints_.latest()) resume(*checkpoint);
     log_.emplace(settings.folder, step_ - 1);
   }
@@ -104,6 +108,25 @@ class TrainingRun {
   std::optional<double> best_score() const { return best_score_; }
 
  private:
+  /// What decides the bytes of a run, whatever is trained. More steps than before are no other run, unless the learning
+  /// rate depends on them.
+  Json recorded() const {
+    const AdamWSettings& adamw = settings_.optimizer;
+    const LearningRate& rate = settings_.learning_rate;
+    return {{"threads", threads()},
+            {"optimizer",
+             {{"beta1", adamw.beta1},
+              {"beta2", adamw.beta2},
+              {"epsilon", adamw.epsilon},
+              {"weight_decay", adamw.weight_decay},
+              {"gradient_norm", adamw.gradient_norm}}},
+            {"learning_rate",
+             {{"peak", rate.peak},
+              {"warmup_steps", rate.warmup_steps},
+              {"decay_steps", rate.decay_steps},
+              {"final_share", rate.final_share}}}};
+  }
+
   std::vector<Parameter<T, Device>> distinct_parameters() const {
     std::vector<Parameter<T, Device>> parameters;
     for (const auto& block : blocks_) {

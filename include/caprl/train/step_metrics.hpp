@@ -49,10 +49,10 @@ class StepMetrics {
         for (std::size_t part = 0; part < parts.size(); ++part) part_sums[part] += reward.parts[part];
       }
     }
-    const double mean = total / static_cast<double>(std::max<Index>(count, 1));
+    const double mean = total / static_cast<double>(count);  // of none: no number
     metrics_.add("reward", mean);
     for (std::size_t part = 0; part < parts.size(); ++part) {
-      metrics_.add("reward." + parts[part], part_sums[part] / static_cast<double>(std::max<Index>(count, 1)));
+      metrics_.add("reward." + parts[part], part_sums[part] / static_cast<double>(count));
     }
     metrics_.add("missing_groups", selection.missing_groups);
     Index questions = 0;

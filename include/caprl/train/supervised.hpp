@@ -32,6 +32,7 @@ template <SupervisedPolicy P, class Load>
 SupervisedStep add_supervised_gradients(const P& policy, std::span<const CaptionItem* const> items, const Load& load,
                                         Index micro_items) {
   using T = typename P::value_type;
+  require(micro_items >= 1, "[supervised] expected micro_items of at least 1");
   std::vector<RolloutGroup> captions;
   SupervisedStep result;
   for (const CaptionItem* item : items) {
@@ -56,7 +57,7 @@ SupervisedStep add_supervised_gradients(const P& policy, std::span<const Caption
 }
 
 /// Teaches a policy to write the captions of `items`: the stage before reinforcement. Goes on where a run in the same
-/// folder stopped; Ctrl-C saves. `after_step(run, metrics)` may add figures, such as a validation loss.
+/// folder stopped; Ctrl-C saves. `after_step(step, metrics)` may add figures, such as a validation loss.
 template <SupervisedPolicy P, class Load, class AfterStep>
 void train_supervised(const P& policy, std::span<const CaptionItem> items, const Load& load,
                       const SupervisedSettings& settings, const AfterStep& after_step) {
@@ -66,7 +67,8 @@ void train_supervised(const P& policy, std::span<const CaptionItem> items, const
             "leave VlmPolicySettings::packed empty");
   }
   RunSettings recorded = settings.run;
-  recorded.recorded["trainer"] = {{"batch_items", settings.batch_items}, {"seed", settings.seed}};
+  recorded.recorded["trainer"] = {
+      {"items", items.size()}, {"batch_items", settings.batch_items}, {"seed", settings.seed}};
   TrainingRun<typename P::value_type, typename P::device_type> run(recorded, policy.blocks());
   DataOrder order(static_cast<Index>(items.size()), settings.seed);
   Progress progress(settings.title, run.steps(), run.step());

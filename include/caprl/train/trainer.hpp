@@ -4,6 +4,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -31,7 +32,7 @@ struct TrainerSettings {
   double log_probability_bound = 1e-3;  ///< largest difference between recorded and recomputed log-probabilities
   double missing_limit = 0.5;           ///< share of groups without a reward above which the run stops
   bool off_policy = false;              ///< allow samplers that filter: the recorded numbers are then not theirs
-  Index validate_every = 0;             ///< steps; 0: never
+  Index validate_every = 0;             ///< steps; 0: after the last one alone
   JudgeTally* judge_tally = nullptr;    ///< that the judge fills: then the metrics have `judge_tokens` and the like
   double kl_in_reward = 0;              ///< taken off a caption's reward, times its k1 to the reference: the part `kl`
   std::uint64_t seed = 0;
@@ -46,7 +47,7 @@ struct TrainerSettings {
 template <Policy P, Sampler S, RewardJudge J, AdvantageEstimator E = Rloo>
 class Trainer {
  public:
-  /// `judge` and `reference` (for a KL term; may be null) must outlive the trainer.
+  /// `policy`, `judge`, `reference` (for a KL term; may be null) and the settings' tally must outlive the trainer.
   Trainer(const P& policy, S sampler, J& judge, E estimator, TrainerSettings settings, const P* reference = nullptr)
       : policy_(policy),
         sampler_(std::move(sampler)),
@@ -54,6 +55,10 @@ class Trainer {
         estimator_(std::move(estimator)),
         settings_(std::move(settings)),
         reference_(reference) {
+    require(settings_.updates >= 1 && settings_.samples >= 1 && settings_.micro_tokens >= 1,
+            "[Trainer] expected updates, samples and micro_tokens of at least 1");
+    require(part_weights(judge_).size() == judge_.part_names().size(),
+            "[Trainer] expected a judge with a weight for each part");
     require_usable_policies();
     if (sampler_.filters() && !settings_.off_policy) {
       throw Error("[Trainer] expected a sampler that draws from the whole distribution, got one that filters", "",
@@ -66,8 +71,14 @@ class Trainer {
   /// same folder stopped.
   template <class Load, class Validate>
   void run(std::span<const CaptionItem> items, const Load& load, const Validate& validate) {
+    static_assert(
+        requires(const CaptionItem& item) { policy_.encode(item, load(item)); },
+        "load(item) must give the item's media as the policy encodes them: a std::vector<Clip> for images "
+        "and videos");
+    static_assert(std::is_invocable_r_v<double, const Validate&, Index, MetricsRow&>,
+                  "validate(step, metrics) must return a score as a double: the best checkpoint is chosen by it");
     const InterruptScope ctrl_c;
-    TrainingRun<typename P::value_type, typename P::device_type> run(recorded_run(), policy_.blocks());
+    TrainingRun<typename P::value_type, typename P::device_type> run(recorded_run(items.size()), policy_.blocks());
     DataOrder order(static_cast<Index>(items.size()), settings_.seed);
     Progress progress(settings_.title, run.steps(), run.step());
     while (run.going()) {
@@ -89,7 +100,8 @@ class Trainer {
             add_policy_gradients(policy_, reference_, collected, weighted, settings_.loss, settings_.aggregation,
                                  temperature(), settings_.micro_tokens);
         if (update == 0) require_one_numeric_path(step, run.step());
-        figures.updated(update, step, run.update(), run.learning_rate());
+        // Without any gradient there is nothing to follow: neither decay nor momentum moves the weights.
+        figures.updated(update, step, step.tokens > 0 ? run.update() : 0.0, run.learning_rate());
       }
       std::optional<double> score;
       const bool due = settings_.validate_every > 0 && (run.step() + 1) % settings_.validate_every == 0;
@@ -140,15 +152,25 @@ class Trainer {
   }
 
   /// What decides the steps is recorded, so that a run does not go on as another.
-  RunSettings recorded_run() const {
+  RunSettings recorded_run(std::size_t items) const {
     RunSettings run = settings_.run;
-    run.recorded["trainer"] = {{"batch_items", settings_.batch_items},
+    const PolicyLoss& loss = settings_.loss;
+    run.recorded["trainer"] = {{"items", items},
+                               {"batch_items", settings_.batch_items},
                                {"samples", settings_.samples},
                                {"maximum_tokens", settings_.maximum_tokens},
                                {"updates", settings_.updates},
                                {"truncated", static_cast<int>(settings_.truncated)},
                                {"temperature", temperature()},
                                {"kl_in_reward", settings_.kl_in_reward},
+                               {"clip_low", loss.surrogate.clip_low},
+                               {"clip_high", loss.surrogate.clip_high},
+                               {"dual_clip", loss.surrogate.dual_clip},
+                               {"kl_in_loss", static_cast<int>(loss.kl)},
+                               {"kl_coefficient", loss.kl_coefficient},
+                               {"aggregation", static_cast<int>(settings_.aggregation.kind)},
+                               {"constant_tokens", settings_.aggregation.constant_tokens},
+                               {"validate_every", settings_.validate_every},
                                {"seed", settings_.seed}};
     return run;
   }
@@ -175,7 +197,7 @@ class Trainer {
       for (const Rollout& rollout : group) flags.push_back(rollout.caption.truncated);
     }
     std::vector<double> weights = part_weights(judge_);
-    if (kl_in_reward()) weights.push_back(1);
+    if (kl_in_reward()) weights.push_back(settings_.kl_in_reward);
     RewardSelection selection = select_rewards(rewards, truncated, weights, settings_.truncated);
     const double missing = static_cast<double>(selection.missing_groups) / static_cast<double>(rewards.size());
     if (missing > settings_.missing_limit) {
