@@ -17,11 +17,13 @@
 #include "caprl/data/load_media.hpp"
 #include "caprl/data/media_folder.hpp"
 #include "caprl/evaluate/caption_prompts.hpp"
-#include "caprl/frames/fixed_rate.hpp"
+#include "caprl/io/checkpoint.hpp"
 #include "caprl/io/jsonl.hpp"
 #include "caprl/policy/vlm_policy.hpp"
 #include "caprl/sampling/greedy.hpp"
 #include "caprl/sampling/sample.hpp"
+#include "support/fingerprint.hpp"
+#include "support/frame_options.hpp"
 #include "support/program.hpp"
 
 using namespace caprl;
@@ -40,7 +42,7 @@ struct Options {
   bool other_media = false;
   bool shuffle_frames = false;
   std::uint64_t seed = 0;
-  FixedRate frames{.frames_per_second = 1, .minimum = 1, .maximum = 16};
+  FixedRate frames = examples::default_frames();
 };
 
 std::vector<CaptionItem> items_of(const Options& options) {
@@ -80,10 +82,33 @@ struct Load {
   }
 };
 
-/// Lines that an earlier run has written: their items are not captioned again.
-std::size_t lines_written(const std::filesystem::path& path) {
+/// What decides the captions of a file.
+Json settings_of(const Options& options, const std::vector<CaptionItem>& items) {
+  Fnv1a ids;
+  for (const CaptionItem& item : items) ids.add(item.id + "\n" + item.prompt + "\n");
+  return {{"model", examples::fingerprint(options.model)},
+          {"items", ids.value()},
+          {"temperature", options.temperature},
+          {"maximum_tokens", options.maximum_tokens},
+          {"samples", options.samples},
+          {"other_media", options.other_media},
+          {"shuffle_frames", options.shuffle_frames},
+          {"seed", options.seed},
+          {"frames_per_second", options.frames.frames_per_second},
+          {"maximum_frames", options.frames.maximum}};
+}
+
+/// Lines of `out` that an earlier run with the same settings has written: their items are not captioned again. The
+/// settings stand in a file beside it. Throws Error that names a setting that is another now.
+std::size_t lines_written(const std::filesystem::path& out, const Json& settings) {
+  const auto beside = std::filesystem::path(out) += ".settings.json";
+  if (!std::filesystem::exists(out)) {
+    write_file_atomically(beside, settings.dump(2) + "\n");
+    return 0;
+  }
+  require_same_settings(load_json(beside), settings, beside.string());
   std::size_t lines = 0;
-  if (std::filesystem::exists(path)) for_each_json_line(path, [&](const Json&, const std::string&) { ++lines; });
+  for_each_json_line(out, [&](const Json&, const std::string&) { ++lines; });
   return lines;
 }
 
@@ -113,7 +138,7 @@ void caption_all(const Options& options, const S& sampler) {
   const Load load{{options.frames, {side, side}}, options.shuffle_frames};
   const std::vector<CaptionItem> items = items_of(options);
   const bool to_file = !options.out.empty();
-  std::size_t done = to_file ? lines_written(options.out) : 0;
+  std::size_t done = to_file ? lines_written(options.out, settings_of(options, items)) : 0;
   std::optional<JsonlWriter> writer;
   std::optional<Progress> progress;
   if (to_file) {
@@ -149,7 +174,9 @@ int main(int argc, char** argv) {
   app.add_option("--temperature", options.temperature, "0: the likeliest token each time")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
-  app.add_option("--maximum-tokens", options.maximum_tokens, "Length limit of a caption")->capture_default_str();
+  app.add_option("--maximum-tokens", options.maximum_tokens, "Length limit of a caption")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   app.add_option("--samples", options.samples, "Captions for each item")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
@@ -157,8 +184,7 @@ int main(int argc, char** argv) {
   app.add_flag("--shuffle-frames", options.shuffle_frames, "Show a clip's frames in random order: a control");
   app.add_option("--batch", options.batch, "Items at once")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--seed", options.seed, "Of the draws")->capture_default_str();
-  app.add_option("--frames-per-second", options.frames.frames_per_second, "Of videos")->capture_default_str();
-  app.add_option("--maximum-frames", options.frames.maximum, "Of videos")->capture_default_str();
+  examples::add_frame_options(app, options.frames);
   examples::add_threads_option(app);
   return examples::run_program(argc, argv, app, [&] {
     if (options.temperature > 0) {

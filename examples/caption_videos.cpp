@@ -4,20 +4,19 @@
 ///     caption_videos --data videos.jsonl images.jsonl --validation validation.jsonl --test test.jsonl
 ///                    --model base --judge judge --out build/run
 #include "caprl/data/load_media.hpp"
-#include "caprl/frames/fixed_rate.hpp"
 #include "caprl/judge/stamp_term.hpp"
 #include "caprl/judge/weighted_sum.hpp"
+#include "support/frame_options.hpp"
 #include "support/reinforce.hpp"
 
 int main(int argc, char** argv) {
   using namespace caprl;
   examples::ReinforceOptions options;
-  FixedRate frames{.frames_per_second = 1, .minimum = 1, .maximum = 16};
+  FixedRate frames = examples::default_frames();
   double stamp_weight = 0.2;
   CLI::App app("Reinforces a video captioner with questions that a judge answers from its captions alone.");
   examples::add_reinforce_options(app, options);
-  app.add_option("--frames-per-second", frames.frames_per_second, "That the captioner sees")->capture_default_str();
-  app.add_option("--maximum-frames", frames.maximum, "That the captioner sees")->capture_default_str();
+  examples::add_frame_options(app, frames);
   app.add_option("--stamp-weight", stamp_weight, "Weight of the time stamps' form in the reward")
       ->capture_default_str();
   return examples::run_program(argc, argv, app, [&] {
@@ -30,6 +29,9 @@ int main(int argc, char** argv) {
         item.duration_seconds = VideoReader(item.media.front().path.string()).timeline().duration_seconds;
       }
     };
+    options.recorded = {{"frames_per_second", frames.frames_per_second},
+                        {"maximum_frames", frames.maximum},
+                        {"stamp_weight", stamp_weight}};
     const Index side = read_tiny_vlm_settings(options.model / "config.json").vision.image_size;
     const auto stage =
         examples::reinforce(options, "video", LoadMedia<FixedRate>{frames, {side, side}}, with_stamps, read_durations);

@@ -15,6 +15,7 @@
 #include "caprl/io/json_file.hpp"
 #include "caprl/judge/exact_judge.hpp"
 #include "caprl/model/language_model.hpp"
+#include "support/judge_options.hpp"
 #include "support/program.hpp"
 #include "support/summary.hpp"
 #include "world/judge_corpus.hpp"
@@ -26,7 +27,8 @@ using namespace examples;
 namespace {
 
 struct Options {
-  std::filesystem::path judge, data, out;
+  std::filesystem::path data, out;
+  JudgeOptions judge;
   std::string name = "image";
   Index items = 1000;
   std::uint64_t seed = 1;
@@ -117,8 +119,8 @@ Shares expected_shares(const ExactJudge<float>& judge, const std::vector<Case>& 
 void run(const Options& options) {
   auto items = load_caption_data(options.data, {.keep_extra = true});
   if (static_cast<Index>(items.size()) > options.items) items.resize(static_cast<std::size_t>(options.items));
-  const auto folder = load_language_model(options.judge);
-  const ExactJudge<float> judge(folder.model, folder.tokenizer, {.prompt = QuestionPrompt::brief()});
+  const auto folder = load_language_model(options.judge.folder);
+  const ExactJudge<float> judge(folder.model, folder.tokenizer, {.prompt = options.judge.prompt()});
   Summary summary;
   if (std::filesystem::exists(options.out)) summary = Summary::load(options.out);
   const auto check = [&](const std::string& what, Change change) {
@@ -141,7 +143,7 @@ void run(const Options& options) {
 int main(int argc, char** argv) {
   Options options;
   CLI::App app("Checks that a judge answers from the caption and from nothing else.");
-  app.add_option("--judge", options.judge, "Folder of the judge")->required()->check(CLI::ExistingDirectory);
+  add_judge_options(app, options.judge);
   app.add_option("--data", options.data, "Items of the example world")->required()->check(CLI::ExistingFile);
   app.add_option("--name", options.name, "In the figures' names: judge.NAME.truth_answered ...")->capture_default_str();
   app.add_option("--items", options.items, "At most")->capture_default_str()->check(CLI::PositiveNumber);

@@ -2,8 +2,8 @@
 /// exact judge with few option orders, and the published one, which draws questions and samples answers, are held
 /// against all questions in all orders, over distinct captions of the same items.
 ///
-///     caption --model build/base --data test.jsonl --temperature 1 --samples 8 --out captions.jsonl
-///     compare_judges --judge build/judge --data test.jsonl --captions captions.jsonl --out summary.json
+///     caption --model build/base/model --data test.jsonl --temperature 1 --samples 8 --out captions.jsonl
+///     compare_judges --judge build/judge/model --data test.jsonl --captions captions.jsonl --out summary.json
 #include <cstdio>
 #include <filesystem>
 #include <set>
@@ -17,6 +17,7 @@
 #include "caprl/judge/sampled_judge.hpp"
 #include "caprl/model/language_model.hpp"
 #include "support/captions_file.hpp"
+#include "support/judge_options.hpp"
 #include "support/program.hpp"
 #include "support/summary.hpp"
 
@@ -26,7 +27,8 @@ using namespace examples;
 namespace {
 
 struct Options {
-  std::filesystem::path judge, data, captions, out;
+  std::filesystem::path data, captions, out;
+  JudgeOptions judge;
   Index items = 100;
   std::uint64_t seeds = 4;
   std::string name = "image";
@@ -89,11 +91,11 @@ double mean_squared_error(const std::vector<double>& values, const std::vector<d
 
 void run(const Options& options) {
   const Groups groups = load_groups(options);
-  const auto folder = load_language_model(options.judge);
+  const auto folder = load_language_model(options.judge.folder);
   Summary summary;
   if (std::filesystem::exists(options.out)) summary = Summary::load(options.out);
 
-  const QuestionPrompt prompt = QuestionPrompt::brief();
+  const QuestionPrompt prompt = options.judge.prompt();
   const ExactJudge<float> reference(folder.model, folder.tokenizer,
                                     {.prompt = prompt, .orders = {.kind = OptionOrders::Kind::all}});
   const std::vector<double> truth = advantages(reference, groups);
@@ -138,7 +140,7 @@ void run(const Options& options) {
 int main(int argc, char** argv) {
   Options options;
   CLI::App app("Compares judges by the error of their advantages and the tokens that they read.");
-  app.add_option("--judge", options.judge, "Folder of the judge")->required()->check(CLI::ExistingDirectory);
+  add_judge_options(app, options.judge);
   app.add_option("--data", options.data, "Items with questions, JSON Lines")->required()->check(CLI::ExistingFile);
   app.add_option("--captions", options.captions, "Several for each item, by `caption --samples --out`")
       ->required()

@@ -86,6 +86,7 @@ int main(int argc, char** argv) {
   app.add_option("--judge", judge, "Folder of the judge")->required()->check(CLI::ExistingDirectory);
   app.add_option("--out", out, "Folder for the run")->required();
   app.add_option("--steps", settings.run.steps, "Optimizer steps")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--batch", settings.batch_items, "Items a step")->capture_default_str()->check(CLI::PositiveNumber);
   return examples::run_program(argc, argv, app, [&] {
     const auto items = load_caption_data(data, {.keep_extra = true});
     const auto captioner = load_tiny_vlm(model);

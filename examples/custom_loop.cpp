@@ -16,13 +16,14 @@ using namespace caprl;
 
 int main(int argc, char** argv) {
   std::filesystem::path data, model, judge_folder, out;
-  Index steps = 20;
+  Index steps = 20, batch_items = 32;
   CLI::App app("Reinforces a captioner with a loop of one's own.");
   app.add_option("--data", data, "Items to train on")->required()->check(CLI::ExistingFile);
   app.add_option("--model", model, "Folder of the captioner")->required()->check(CLI::ExistingDirectory);
   app.add_option("--judge", judge_folder, "Folder of the judge")->required()->check(CLI::ExistingDirectory);
   app.add_option("--out", out, "Folder for the trained captioner")->required();
   app.add_option("--steps", steps, "Optimizer steps")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--batch", batch_items, "Items a step")->capture_default_str()->check(CLI::PositiveNumber);
   return examples::run_program(argc, argv, app, [&] {
     const auto items = load_caption_data(data, {.keep_extra = true});
     const auto captioner = load_tiny_vlm(model);
@@ -34,9 +35,9 @@ int main(int argc, char** argv) {
     DataOrder order(static_cast<Index>(items.size()), /*seed=*/1);
 
     for (Index step = 0; step < steps; ++step) {
-      // 1. Sample eight captions for each of 32 items.
+      // 1. Sample eight captions for each item of a batch.
       std::vector<const CaptionItem*> batch;
-      for (const Index i : order.batch(step, 32)) batch.push_back(&items[static_cast<std::size_t>(i)]);
+      for (const Index i : order.batch(step, batch_items)) batch.push_back(&items[static_cast<std::size_t>(i)]);
       const auto collected = collect(
           policy, batch, LoadImages{}, Sample<>(),
           {.samples = 8, .maximum_tokens = 96, .seed = 1, .step = static_cast<std::uint32_t>(step), .item_keys = {}});

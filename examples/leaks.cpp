@@ -1,7 +1,7 @@
 /// Looks for ways to answer the questions without seeing: how far above chance a judge is with no caption, with another
 /// item's caption, with the best constant caption, and how far a table of questions and answers is.
 ///
-///     leaks --data test.jsonl --train train.jsonl --validation validation.jsonl --judge build/judge
+///     leaks --data test.jsonl --train train.jsonl --validation validation.jsonl --judge build/judge/model
 ///           --captions test_captions.jsonl --validation-captions validation_captions.jsonl
 ///           --other-captions captions_of_other_images.jsonl --out summary.json
 #include <algorithm>
@@ -17,6 +17,7 @@
 #include "caprl/model/language_model.hpp"
 #include "support/captions_file.hpp"
 #include "support/evaluation.hpp"
+#include "support/judge_options.hpp"
 #include "support/program.hpp"
 #include "support/world_figures.hpp"
 
@@ -26,7 +27,8 @@ using namespace examples;
 namespace {
 
 struct Options {
-  std::filesystem::path data, train, validation, judge, captions, validation_captions, other_captions, out;
+  std::filesystem::path data, train, validation, captions, validation_captions, other_captions, out;
+  JudgeOptions judge;
   std::string name = "image";
   std::size_t constants = 20;
 };
@@ -130,8 +132,8 @@ class AnswerTable {
 void run(const Options& options) {
   const auto items = load_caption_data(options.data);
   const auto validation = load_caption_data(options.validation);
-  const auto folder = load_language_model(options.judge);
-  const ExactJudge<float> judge(folder.model, folder.tokenizer, {.prompt = QuestionPrompt::brief()});
+  const auto folder = load_language_model(options.judge.folder);
+  const ExactJudge<float> judge(folder.model, folder.tokenizer, {.prompt = options.judge.prompt()});
   Summary summary;
   if (std::filesystem::exists(options.out)) summary = Summary::load(options.out);
   const std::vector<double> chance = chances(items);
@@ -170,7 +172,7 @@ int main(int argc, char** argv) {
   file("--captions", options.captions, "Of the items, by `caption --out`");
   file("--validation-captions", options.validation_captions, "Of the validation items; the constant is one of them");
   file("--other-captions", options.other_captions, "Of the items, by `caption --other-media --out`");
-  app.add_option("--judge", options.judge, "Folder of the judge")->required()->check(CLI::ExistingDirectory);
+  add_judge_options(app, options.judge);
   app.add_option("--constants", options.constants, "How many frequent captions are tried")->capture_default_str();
   app.add_option("--name", options.name, "In the figures' names: leak.NAME.blind ...")->capture_default_str();
   app.add_option("--out", options.out, "summary.json to add the figures to")->required();

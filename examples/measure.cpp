@@ -2,7 +2,7 @@
 /// they state and how much of what they state is true.
 ///
 ///     caption --model build/run/model --data test.jsonl --temperature 1 --out captions.jsonl
-///     measure --data test.jsonl --judge build/judge --captions captions.jsonl --name image --which trained
+///     measure --data test.jsonl --judge build/judge/model --captions captions.jsonl --name image --which trained
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -15,6 +15,7 @@
 #include "support/captions_file.hpp"
 #include "support/evaluation.hpp"
 #include "support/gain.hpp"
+#include "support/judge_options.hpp"
 #include "support/program.hpp"
 #include "support/world_figures.hpp"
 
@@ -24,11 +25,11 @@ using namespace examples;
 namespace {
 
 struct Options {
-  std::filesystem::path data, judge, captions, before, out;
+  std::filesystem::path data, captions, before, out;
+  JudgeOptions judge;
   std::string name = "image";
   std::string which = "trained";
   bool truth = false, blind = false, best = false, second_judge = false;
-  bool standard_prompt = false;
 };
 
 std::vector<std::vector<Caption>> given_captions(const Options& options, const std::vector<CaptionItem>& items) {
@@ -69,9 +70,8 @@ Evaluation evaluate(const Options& options, const ExactJudge<float>& judge, cons
 
 void run(const Options& options) {
   const auto items = load_caption_data(options.data, {.keep_extra = true});
-  const auto folder = load_language_model(options.judge);
-  const QuestionPrompt prompt = options.standard_prompt ? QuestionPrompt::standard() : QuestionPrompt::brief();
-  const ExactJudge<float> judge(folder.model, folder.tokenizer, {.prompt = prompt});
+  const auto folder = load_language_model(options.judge.folder);
+  const ExactJudge<float> judge(folder.model, folder.tokenizer, {.prompt = options.judge.prompt()});
   Summary summary;
   if (std::filesystem::exists(options.out)) summary = Summary::load(options.out);
 
@@ -105,7 +105,7 @@ int main(int argc, char** argv) {
   Options options;
   CLI::App app("Measures captions with a judge that reads nothing else.");
   app.add_option("--data", options.data, "Items with questions, JSON Lines")->required()->check(CLI::ExistingFile);
-  app.add_option("--judge", options.judge, "Folder of the judge")->required()->check(CLI::ExistingDirectory);
+  add_judge_options(app, options.judge);
   auto* captions =
       app.add_option("--captions", options.captions, "What `caption --out` wrote")->check(CLI::ExistingFile);
   app.add_flag("--truth", options.truth, "Measure the truth written out (field caption_dense)")->excludes(captions);
@@ -116,7 +116,6 @@ int main(int argc, char** argv) {
   app.add_option("--name", options.name, "First part of the figures' names")->capture_default_str();
   app.add_option("--which", options.which, "Last part of the figures' names")->capture_default_str();
   app.add_flag("--second-judge", options.second_judge, "Only accuracy, under the name accuracy.second_judge");
-  app.add_flag("--standard-prompt", options.standard_prompt, "For instructed language models");
   app.add_option("--out", options.out, "summary.json to add the figures to");
   add_threads_option(app);
   return run_program(argc, argv, app, [&] {

@@ -6,6 +6,7 @@
 set -euo pipefail
 trap 'exit 130' INT TERM  # a program that Ctrl-C stops has saved and ends well, but the rest must not run
 cd "$(dirname "$0")/.."
+source examples/support/world.sh
 programs=build/release/examples
 out=build/quickstart
 images=(--train-images 3000 --validation-images 128 --test-images 400) image_steps=50 image_batch=32
@@ -20,18 +21,23 @@ case "${1:-}" in
   *) echo "usage: examples/quickstart.sh [--few]" >&2; exit 2 ;;
 esac
 mkdir -p "$out"
-started=$SECONDS
+# Seconds of this start and of those before it that were stopped.
+spent() {  # FILE: adds what has passed, and prints the sum
+  echo "$SECONDS" >>"$out/$1"
+  awk '{ sum += $1 } END { print sum }' "$out/$1"
+}
+trap 'spent seconds.total >/dev/null' EXIT
 
 echo "[1/4] packages and programs"
 bash cmake/install_packages.sh
 cmake --preset release >"$out/configure.log"
 cmake --build --preset release --target world_make caption_images caption_videos report >"$out/build.log" ||
   { tail -30 "$out/build.log"; exit 1; }
-build_seconds=$((SECONDS - started))
+build_seconds=$(spent seconds.build)
 
 echo "[2/4] a world of pictures, clips and questions"
 world=$out/world
-[ -f "$world/videos_test.jsonl" ] || "$programs/world/world_make" --out "$world" "${images[@]}" "${clips[@]}" --seed 3
+make_world_once "$world" "${images[@]}" "${clips[@]}" --seed 3
 
 weights=examples/weights
 echo "[3/4] reinforcing the captioner on pictures"
@@ -42,5 +48,6 @@ echo "[4/4] reinforcing it on clips"
 "$programs/caption_videos" --data "$world/videos_train.jsonl" --validation "$world/videos_validation.jsonl" \
   --test "$world/videos_test.jsonl" --model "$out/image/model" --judge "$weights/judge1" --steps "$clip_steps" \
   --batch "$clip_batch" --gallery-items 1 --no-report --out "$out/video"
+trap - EXIT
 "$programs/report" "$out/image" "$out/video" --out "$out" --figure "seconds.build=$build_seconds" \
-  --figure "seconds.total=$((SECONDS - started))"
+  --figure "seconds.total=$(spent seconds.total)"

@@ -9,13 +9,17 @@ cd "$(dirname "$0")/.."
 images=(--train-images 6000 --validation-images 500 --test-images 2000) steps=50 batch=32
 clips=(--train-clips 2000 --validation-clips 200 --test-clips 1400) clip_steps=60 clip_batch=16 test_clips=1000
 best_of=64 best_items=250 few=()
+usage() { echo "usage: examples/reproduce.sh [--few] [OUT]" >&2; exit 2; }
 if [ "${1:-}" = --few ]; then
   images=(--train-images 64 --validation-images 16 --test-images 24) steps=3 batch=8
   clips=(--train-clips 16 --validation-clips 8 --test-clips 12) clip_steps=2 clip_batch=4 test_clips=6
   best_of=4 best_items=4 few=(--few)
   shift
 fi
+case "${1:-}" in -*) usage ;; esac
+[ $# -le 1 ] || usage
 out=${1:-build/reproduce${few[*]}}
+source examples/support/world.sh
 programs=build/release/examples
 weights=examples/weights
 bash cmake/install_packages.sh
@@ -24,6 +28,15 @@ cmake --preset release >"$out/configure.log"
 cmake --build --preset release --target \
   world_make caption_images caption_videos caption measure leaks check_judge compare_judges sft results >"$out/build.log" ||
   { tail -30 "$out/build.log"; exit 1; }
+
+# All figures are of the same programs and weights.
+made_by=$(cat "$0" "$weights"/*/* "$programs"/world/world_make "$programs"/{caption_images,caption_videos,caption} \
+  "$programs"/{measure,leaks,check_judge,compare_judges,sft} | sha256sum)
+if [ "$(cat "$out/made_by" 2>/dev/null || echo "$made_by")" != "$made_by" ]; then
+  echo "$out was begun with other programs, weights or settings: remove it, or give another OUT" >&2
+  exit 1
+fi
+echo "$made_by" >"$out/made_by"
 
 summary=$out/summary.json
 world=$out/world
@@ -41,7 +54,7 @@ stage() {  # NAME COMMAND...: runs the command once
 }
 
 make_world() {
-  "$programs/world/world_make" --out "$world" "${images[@]}" "${clips[@]}" --seed 5
+  make_world_once "$world" "${images[@]}" "${clips[@]}" --seed 5
   # Of the test clips those of 8 seconds and more.
   grep -E -m "$test_clips" '"seconds":([89]|1[0-9])' "$world/videos_test.jsonl" >"${test[video]}"
   head -n "$best_items" "${test[image]}" >"$world/best_of.jsonl"
@@ -147,9 +160,11 @@ best_of_base() {
   captions "$world/best_of.jsonl" "$out/captions/best_of.jsonl" "$weights/captioner1" --temperature 1 --seed 2 \
     --samples "$best_of"
   "$programs/measure" --data "$world/best_of.jsonl" --judge "$judge" --captions "$out/captions/best_of.jsonl" --best \
-    --name image --which best_of_64 --out "$summary"
+    --name image --which "best_of_$best_of" --out "$summary"
+  "$programs/measure" --data "$world/best_of.jsonl" --judge "$judge" --captions "$out/captions/image/start1/sampled.jsonl" \
+    --name image --which best_of_1 --out "$summary"
 }
-stage best_of_64 best_of_base
+stage best_of best_of_base
 
 # As many updates of as many captions as the reinforcement, on the truth.
 taught_densely() {

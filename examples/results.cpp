@@ -142,13 +142,15 @@ std::string images_table(const Summary& summary) {
   for (const std::string base : {"base", "base2"}) add_both_samplings(names, base);
   for (const std::string& run : runs) add_both_samplings(names, "trained." + run);
   add_both_samplings(names, "sft_dense");
-  for (const std::string other : {"best_of_64", "control.permuted", "control.other_item", "control.length",
+  for (const std::string other : {"best_of_1", "best_of_64", "control.permuted", "control.other_item", "control.length",
                                   "control.sampled", "control.no_penalty", "truth"}) {
     names.push_back(other);
   }
-  return captions_table(
-      summary, "image", names,
-      {"accuracy", "accuracy.second_judge", "accuracy.grammar", "recall", "precision", "unparsable", "caption_tokens"});
+  return captions_table(summary, "image", names,
+                        {"accuracy", "accuracy.second_judge", "accuracy.grammar", "recall", "precision", "unparsable",
+                         "caption_tokens"}) +
+         "best_of_N: of N base captions of an image the one that the judge answers most from; the first 250 images "
+         "only.\n\n";
 }
 
 std::string videos_table(const Summary& summary) {

@@ -1,7 +1,7 @@
 /// Teaches a captioner to write given captions: the supervised stage that comes before reinforcement.
 ///
-///     sft --new --tokenizer build/world/tokenizer.json --data build/world/train.jsonl --out build/base
-///     sft --model build/base --data mine.jsonl --out build/mine
+///     sft --new --tokenizer build/tokenizer.json --data build/world/images_train.jsonl --out build/base
+///     sft --model build/base/model --data mine.jsonl --out build/mine
 #include <cstdio>
 #include <filesystem>
 #include <string>
@@ -9,9 +9,10 @@
 
 #include "caprl/data/caption_data.hpp"
 #include "caprl/data/load_media.hpp"
-#include "caprl/frames/fixed_rate.hpp"
 #include "caprl/policy/vlm_policy.hpp"
 #include "caprl/train/supervised.hpp"
+#include "support/fingerprint.hpp"
+#include "support/frame_options.hpp"
 #include "support/program.hpp"
 #include "support/tiny_sizes.hpp"
 
@@ -33,10 +34,13 @@ struct Options {
   Index validate_every = 200;
   double learning_rate = 2e-3;
   std::uint64_t seed = 1;
-  double frames_per_second = 1;
-  Index maximum_frames = 16;
+  FixedRate frames = examples::default_frames();
   examples::TinySizes sizes;
 };
+
+std::filesystem::path tokenizer_file(const Options& options) {
+  return options.fresh ? options.tokenizer : options.model / "tokenizer.json";
+}
 
 ModelFolder<TinyVlm<float>> open_model(const Options& options) {
   if (!options.fresh) return load_tiny_vlm(options.model);
@@ -87,8 +91,7 @@ void run(const Options& options) {
     held_out.resize(std::min<std::size_t>(held_out.size(), 256));
   }
   const Index side = folder.model.settings.vision.image_size;
-  const LoadMedia<FixedRate> load{
-      {.frames_per_second = options.frames_per_second, .minimum = 1, .maximum = options.maximum_frames}, {side, side}};
+  const LoadMedia<FixedRate> load{options.frames, {side, side}};
 
   SupervisedSettings settings;
   settings.title = "teaching";
@@ -102,12 +105,14 @@ void run(const Options& options) {
                                 .warmup_steps = std::min<Index>(200, options.steps / 10),
                                 .decay_steps = options.steps,
                                 .final_share = 0.05};
-  settings.run.recorded = {{"steps", options.steps},
-                           {"batch", options.batch},
-                           {"seed", options.seed},
-                           {"learning_rate", options.learning_rate},
-                           {"caption_field", options.caption_field},
-                           {"items", items.size()}};
+  settings.run.recorded = {
+      {"steps", options.steps},
+      {"start", options.fresh ? tiny_vlm_config(folder.model.settings) : Json(examples::fingerprint(options.model))},
+      {"tokenizer", examples::fingerprint(tokenizer_file(options))},
+      {"data", examples::fingerprints(options.data)},
+      {"caption_field", options.caption_field},
+      {"frames_per_second", options.frames.frames_per_second},
+      {"maximum_frames", options.frames.maximum}};
   std::filesystem::create_directories(settings.run.folder);
   train_supervised(policy, items, load, settings, [&](Index step, MetricsRow& metrics) {
     if (held_out.empty() || (step + 1) % options.validate_every != 0) return;
@@ -117,8 +122,7 @@ void run(const Options& options) {
     std::fflush(stdout);
   });
   if (interrupted()) return;
-  const auto tokenizer_file = options.fresh ? options.tokenizer : options.model / "tokenizer.json";
-  save_tiny_vlm(policy.model(), tokenizer_file, options.out / "model",
+  save_tiny_vlm(policy.model(), tokenizer_file(options), options.out / "model",
                 options.bf16_weights ? WeightFormat::bf16 : WeightFormat::float32);
   std::printf("saved %s\n", (options.out / "model").c_str());
 }
@@ -131,24 +135,28 @@ int main(int argc, char** argv) {
   app.add_option("--data", options.data, "JSON Lines files with captions")->required()->check(CLI::ExistingFile);
   app.add_option("--validation", options.validation, "JSON Lines file with held-out captions")
       ->check(CLI::ExistingFile);
-  auto* model = app.add_option("--model", options.model, "Folder of the captioner to start from");
+  auto* model =
+      app.add_option("--model", options.model, "Folder of the captioner to start from")->check(CLI::ExistingDirectory);
   app.add_flag("--new", options.fresh, "Start from a new, small captioner")->excludes(model);
   app.add_option("--tokenizer", options.tokenizer, "tokenizer.json for --new")->check(CLI::ExistingFile);
   app.add_option("--out", options.out, "Folder for the run and the taught captioner")->required();
   app.add_option("--steps", options.steps, "Optimizer steps")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--batch", options.batch, "Items a step")->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--learning-rate", options.learning_rate, "Peak learning rate")->capture_default_str();
-  app.add_option("--validate-every", options.validate_every, "Steps")->capture_default_str();
+  app.add_option("--learning-rate", options.learning_rate, "Peak learning rate")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--validate-every", options.validate_every, "Steps")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   app.add_option("--seed", options.seed, "Of new weights and the data order")->capture_default_str();
-  app.add_option("--frames-per-second", options.frames_per_second, "Of videos")->capture_default_str();
-  app.add_option("--maximum-frames", options.maximum_frames, "Of videos")->capture_default_str();
+  examples::add_frame_options(app, options.frames);
   app.add_option("--caption-field", options.caption_field, "Field of the data that holds the captions")
       ->capture_default_str();
   app.add_flag("--bf16", options.bf16_weights, "Save the weights as bf16");
   examples::add_size_options(app, options.sizes);
   examples::add_threads_option(app);
   return examples::run_program(argc, argv, app, [&] {
-    require(options.fresh != !options.model.empty() || options.fresh, "[sft] expected --model or --new");
+    require(options.fresh || !options.model.empty(), "[sft] expected --model or --new");
     require(!options.fresh || !options.tokenizer.empty(), "[sft] expected --tokenizer with --new");
     run(options);
   });

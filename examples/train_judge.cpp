@@ -12,6 +12,7 @@
 #include "caprl/core/progress.hpp"
 #include "caprl/model/language_model.hpp"
 #include "caprl/train/run.hpp"
+#include "support/fingerprint.hpp"
 #include "support/judge_lesson.hpp"
 #include "support/program.hpp"
 #include "support/tiny_sizes.hpp"
@@ -67,6 +68,10 @@ JudgeLesson lesson_of_step(const Options& options, const JudgeTokens& tokens, co
                            false);
 }
 
+std::filesystem::path tokenizer_file(const Options& options) {
+  return options.model.empty() ? options.tokenizer : options.model / "tokenizer.json";
+}
+
 /// A judge to go on with, or a new one.
 ModelFolder<Decoder<float>> open_judge(const Options& options) {
   if (!options.model.empty()) return load_language_model(options.model);
@@ -96,11 +101,11 @@ void run(const Options& options) {
   settings.recorded = {{"steps", options.steps},
                        {"drill_steps", options.drill_steps},
                        {"groups", options.groups},
-                       {"width", model.settings.block.hidden_size},
                        {"clip_share", options.clip_share},
-                       {"layers", model.settings.layers},
-                       {"learning_rate", options.learning_rate},
-                       {"seed", options.seed}};
+                       {"seed", options.seed},
+                       {"tokenizer", fingerprint(tokenizer_file(options))},
+                       {"start", options.model.empty() ? Json() : Json(fingerprint(options.model))}};
+  write_decoder_settings(model.settings, settings.recorded["model"]);
   std::filesystem::create_directories(settings.folder);
 
   const InterruptScope ctrl_c;
@@ -144,8 +149,7 @@ void run(const Options& options) {
                                  {"tokens/s", static_cast<double>(lesson.shared.tree.rows()) / seconds, 0}});
   }
   if (interrupted()) return;
-  const auto tokenizer_file = options.model.empty() ? options.tokenizer : options.model / "tokenizer.json";
-  save_language_model(model, tokenizer_file, options.out / "model",
+  save_language_model(model, tokenizer_file(options), options.out / "model",
                       options.bf16_weights ? WeightFormat::bf16 : WeightFormat::float32);
   std::printf("saved %s\n", (options.out / "model").c_str());
 }
@@ -163,8 +167,11 @@ int main(int argc, char** argv) {
   app.add_option("--out", options.out, "Folder for the run and the judge")->required();
   app.add_option("--steps", options.steps, "Optimizer steps")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--drill-steps", options.drill_steps, "Of these the first, without questions as they are asked")
-      ->capture_default_str();
-  app.add_option("--groups", options.groups, "Captions a step, each with its questions")->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--groups", options.groups, "Captions a step, each with its questions")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   app.add_option("--width", options.width, "Features")
       ->capture_default_str()
       ->check(CLI::PositiveNumber)
@@ -177,7 +184,9 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::Range(4, 1024))
       ->excludes(model);
-  app.add_option("--learning-rate", options.learning_rate, "Peak learning rate")->capture_default_str();
+  app.add_option("--learning-rate", options.learning_rate, "Peak learning rate")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   app.add_option("--clip-share", options.clip_share, "Share of captions of clips")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0));

@@ -1,6 +1,6 @@
 /// Trains a small tokenizer on the texts of data files: captions, prompts, questions and options.
 ///
-///     train_tokenizer --data build/world/images/train.jsonl --vocabulary 512 --out build/world/tokenizer.json
+///     train_tokenizer --data build/world/images_train.jsonl --vocabulary 512 --out build/tokenizer.json
 #include <cstdio>
 #include <filesystem>
 #include <string>

@@ -1,21 +1,24 @@
 #!/usr/bin/env bash
-# Makes the start weights of examples/weights anew: a world, captioners that describe too little, and judges. Stages that
-# are done are skipped, and one that was stopped goes on, when started again. One thread: the same bytes on the same
-# machine.
+# Makes the start weights of examples/weights anew: a world, captioners that describe too little, and judges. Started
+# again, it goes on where it was stopped. One thread: the same bytes on the same machine.
 # usage: train_weights.sh [--few] [OUT]    (--few: a few steps, to see that it runs)
 set -euo pipefail
 trap 'exit 130' INT TERM  # a program that Ctrl-C stops has saved and ends well, but the rest must not run
 cd "$(dirname "$0")/.."
+source examples/support/world.sh
+out=build/weights
 images=20000 held_out=1000 clips=10000 held_out_clips=400 short_clips=6000 held_out_short_clips=200 some=2000
-image_steps=2000 short_steps=2000 clip_steps=1500 base_steps=600
-judge_steps=(--steps 9000 --drill-steps 3000)
+image_steps=2000 short_steps=1200 clip_steps=1000 base_steps=600
+judge1=(--steps 9000 --drill-steps 3000) judge2=(--steps 7500 --drill-steps 2500)
 if [ "${1:-}" = --few ]; then
   images=128 held_out=32 clips=32 held_out_clips=32 short_clips=32 held_out_short_clips=8 some=8
   image_steps=3 short_steps=2 clip_steps=2 base_steps=3
-  judge_steps=(--steps 4 --drill-steps 2)
+  judge1=(--steps 4 --drill-steps 2) judge2=("${judge1[@]}")
+  out=build/weights-few
   shift
 fi
-out=${1:-build/weights}
+case "${1:-}" in -*) echo "usage: examples/train_weights.sh [--few] [OUT]" >&2; exit 2 ;; esac
+out=${1:-$out}
 programs=build/release/examples
 bash cmake/install_packages.sh
 mkdir -p "$out"
@@ -24,24 +27,22 @@ cmake --build --preset release --target world_make sft train_judge >"$out/build.
   { tail -30 "$out/build.log"; exit 1; }
 
 world=$out/world short_world=$out/short_world
-[ -f "$world/videos_validation.jsonl" ] ||
-  "$programs/world/world_make" --out "$world" --train-images "$images" --validation-images "$held_out" \
-    --train-clips "$clips" --validation-clips "$held_out_clips" --seed 1
-[ -f "$short_world/videos_validation.jsonl" ] ||
-  "$programs/world/world_make" --out "$short_world" --train-clips "$short_clips" \
-    --validation-clips "$held_out_short_clips" --longest-clip 5 --seed 2
+make_world_once "$world" --train-images "$images" --validation-images "$held_out" --train-clips "$clips" \
+  --validation-clips "$held_out_clips" --seed 1
+make_world_once "$short_world" --train-clips "$short_clips" --validation-clips "$held_out_short_clips" \
+  --longest-clip 5 --seed 2
 head -n "$some" "$world/images_train.jsonl" >"$world/images_some.jsonl"
 # The tokenizer stays (`train_tokenizer --vocabulary 560` made it, from questions and captions of such a world): another
 # one would be another start for all that follow.
 cp examples/weights/judge1/tokenizer.json "$out/tokenizer.json"
 
-# First everything that is there is to be said: of pictures, so that the captioner learns to see; of short clips, so that
-# it learns what happens, and of long ones, so that it finds it, with some pictures among them lest they are forgotten.
+# First everything that is there is to be said: of pictures, so that the captioner learns to see; of short clips second by
+# second, so that it learns what happens and when; of all clips with ever fewer of the seconds in which nothing happens,
+# so that it learns to look ahead; of all clips without them. Some pictures are among the clips lest they are forgotten.
 # Then mostly terse captions of both, which it is left with.
+# A stage that is done writes its model once more; one whose settings or start are not those it was made with is refused.
 sft() {  # OUT OPTIONS...
-  local folder=$1
-  shift
-  [ -d "$folder/model" ] || "$programs/sft" --out "$folder" --threads 1 "$@"
+  "$programs/sft" --out "$@" --threads 1
 }
 pictures=(--data "$world/images_train.jsonl" --validation "$world/images_validation.jsonl")
 short=(--data "$short_world/videos_train.jsonl" "$world/images_some.jsonl"
@@ -52,19 +53,22 @@ for i in 1 2; do
   seed=$((10 * i - 9))  # 1, 11
   sft "$out/pictures$i" --new --tokenizer "$out/tokenizer.json" "${pictures[@]}" --caption-field caption_dense \
     --steps "$image_steps" --seed "$seed"
-  sft "$out/short$i" --model "$out/pictures$i/model" "${short[@]}" --caption-field caption_dense \
+  sft "$out/short$i" --model "$out/pictures$i/model" "${short[@]}" --caption-field caption_timeline \
     --steps "$short_steps" --batch 32 --learning-rate 1e-3 --seed $((seed + 1))
-  sft "$out/clips$i" --model "$out/short$i/model" "${long[@]}" --caption-field caption_dense \
+  sft "$out/thinned$i" --model "$out/short$i/model" "${long[@]}" --caption-field caption_timeline_thinned \
     --steps "$clip_steps" --batch 32 --learning-rate 1e-3 --seed $((seed + 2))
+  sft "$out/clips$i" --model "$out/thinned$i/model" "${long[@]}" --caption-field caption_dense \
+    --steps "$clip_steps" --batch 32 --learning-rate 1e-3 --seed $((seed + 3))
   sft "$out/captioner$i" --model "$out/clips$i/model" "${both[@]}" \
-    --steps "$base_steps" --learning-rate 1e-3 --seed $((seed + 3)) --bf16
+    --steps "$base_steps" --learning-rate 1e-3 --seed $((seed + 4)) --bf16
 done
 # The second judge is larger and never trained against: it tells whether a captioner only pleases the first.
-for i in 1 2; do
-  [ -d "$out/judge$i/model" ] ||
-    "$programs/train_judge" --out "$out/judge$i" --tokenizer "$out/tokenizer.json" "${judge_steps[@]}" --groups 16 \
-      --clip-share 0.5 --width $((64 + 32 * i)) --learning-rate 2e-3 --seed "$i" --threads 1 --bf16  # 96, 128
-done
+judge() {  # OUT OPTIONS...
+  "$programs/train_judge" --out "$@" --tokenizer "$out/tokenizer.json" --groups 16 --clip-share 0.5 \
+    --learning-rate 2e-3 --threads 1 --bf16
+}
+judge "$out/judge1" --width 96 --seed 1 "${judge1[@]}"
+judge "$out/judge2" --width 112 --seed 2 "${judge2[@]}"
 for name in captioner1 captioner2 judge1 judge2; do
   mkdir -p "$out/weights/$name"
   cp "$out/$name/model/"* "$out/weights/$name/"

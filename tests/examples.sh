@@ -63,6 +63,8 @@ ls stopped/run/checkpoints | grep -q . || fail "Ctrl-C saved no checkpoint"
 run caption_images "${images[@]}" --out stopped
 same stopped
 refuses caption_images learning_rate "${images[@]}" --learning-rate 0.5 --out stopped  # a run's settings are its own
+refuses caption_images judge "${images[@]/judge\/model/judge_on/model}" --out stopped
+refuses caption_images test_items "${images[@]}" --test-items 2 --out stopped
 
 # A user's own components and loop; captions from the trained folder.
 run custom_components --data world/images_train.jsonl "${captioner[@]}" --steps 2 --out components
@@ -75,6 +77,12 @@ run caption --model whole/model --maximum-tokens 24 "world/images/test/000000."*
 has log world/images/test/000000 .mp4
 run caption --model whole/model --maximum-tokens 24 --data world/images_test.jsonl --out captions.jsonl
 lines captions.jsonl 4
+refuses caption temperature --model whole/model --maximum-tokens 24 --data world/images_test.jsonl --temperature 1 \
+  --out captions.jsonl  # begun with other settings
+head -n 2 captions.jsonl >begun.jsonl
+cp captions.jsonl.settings.json begun.jsonl.settings.json
+run caption --model whole/model --maximum-tokens 24 --data world/images_test.jsonl --out begun.jsonl
+cmp -s captions.jsonl begun.jsonl || fail "captions that were stopped differ from those that never were"
 
 # Captions measured, leaks looked for, a judge checked, several runs in one report, figures in tables.
 run caption --model whole/model --maximum-tokens 24 --data world/images_test.jsonl --samples 2 --temperature 1 \
@@ -128,8 +136,11 @@ impossible world_make --validation-images -1
 impossible train_tokenizer --vocabulary 10
 refuses train_tokenizer nowhere.jsonl --data nowhere.jsonl --out refused
 impossible sft --steps 0
+impossible sft --validate-every 0
+impossible sft --heads 3
 refuses sft -model --data world/images_train.jsonl --out refused
 impossible train_judge --layers 0
+impossible train_judge --groups 0
 refuses train_judge -model --out refused
 impossible caption --batch 0
 impossible check_judge --items 0

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <span>
 #include <string>
@@ -33,6 +34,10 @@ struct Evaluation {
     for (const caprl::ItemAccuracy& item : judged) values.push_back(item.abstain);
     return values;
   }
+  /// Whether a policy wrote the captions; others have no tokens.
+  bool has_lengths() const {
+    return std::ranges::any_of(captions, [](const caprl::Caption& caption) { return caption.tokens > 0; });
+  }
   std::vector<double> lengths() const {
     std::vector<double> values;
     for (const caprl::Caption& caption : captions) values.push_back(static_cast<double>(caption.tokens));
@@ -54,7 +59,7 @@ struct Evaluation {
 inline std::optional<world::CaptionScore> world_score(const caprl::CaptionItem& item, const std::string& caption) {
   if (item.extra.empty()) return std::nullopt;
   const caprl::Json extra = caprl::parse_json(item.extra, item.where);
-  if (!extra.contains("scene")) return std::nullopt;
+  if (!extra.contains("scene") || !extra.contains("caption_timeline")) return std::nullopt;  // a user's own "scene"
   const world::Json& scene = extra.at("scene");
   const world::ParsedCaption parsed = world::parse_caption(caption);
   if (world::is_clip_json(scene)) return world::score_caption(parsed, world::clip_from_json(scene, item.where));
@@ -75,15 +80,16 @@ Evaluation evaluate_captions(const caprl::ExactJudge<T>& judge, std::span<const 
   return evaluation;
 }
 
-/// Without a caption there is nothing to abstain for: the accuracy among the options alone.
+/// Without a caption there is nothing to abstain for: what is left are the options.
 inline void leave_out_abstaining(std::span<const caprl::CaptionItem* const> items, Evaluation& evaluation) {
   for (std::size_t i = 0; i < items.size(); ++i) {
     double sum = 0;
-    const auto& answers = evaluation.judged[i].answers;
+    auto& answers = evaluation.judged[i].answers;
     for (std::size_t q = 0; q < answers.size(); ++q) {
       double all = 0;
       for (const double option : answers[q].options) all += option;
-      sum += answers[q].options[static_cast<std::size_t>(items[i]->questions[q].gold)] / all;
+      for (double& option : answers[q].options) option /= all;
+      sum += answers[q].options[static_cast<std::size_t>(items[i]->questions[q].gold)];
     }
     evaluation.judged[i].accuracy = sum / static_cast<double>(answers.size());
   }
@@ -101,7 +107,9 @@ inline void add_figures(Summary& summary, const std::string& prefix, const std::
                         const Evaluation& evaluation) {
   summary.add(prefix + ".accuracy." + which, caprl::bootstrap_mean(evaluation.accuracies()));
   summary.add(prefix + ".abstain." + which, caprl::bootstrap_mean(evaluation.abstentions()));
-  summary.add(prefix + ".caption_tokens." + which, caprl::bootstrap_mean(evaluation.lengths()));
+  if (evaluation.has_lengths()) {
+    summary.add(prefix + ".caption_tokens." + which, caprl::bootstrap_mean(evaluation.lengths()));
+  }
   if (evaluation.scores.empty()) return;
   summary.add(prefix + ".recall." + which, caprl::bootstrap_share(evaluation.recall_shares()));
   summary.add(prefix + ".precision." + which, caprl::bootstrap_share(evaluation.precision_shares()));

@@ -100,7 +100,7 @@ inline void add_question(const caprl::JudgeTokens& tokens, const std::string& ca
   const std::string& answer =
       sample.answer ? sample.question.options[static_cast<std::size_t>(*sample.answer)] : tokens.prompt().abstain;
 
-  std::vector<caprl::Token> sequence = tokens.before_question(caption, sample.question);
+  std::vector<caprl::Token> sequence = tokens.before_question(caption);
   const std::size_t asked_from = sequence.size();
   const std::vector<caprl::Token> question = tokens.question_tokens(sample.question, order);
   sequence.insert(sequence.end(), question.begin(), question.end());
@@ -133,11 +133,10 @@ inline void add_question(const caprl::JudgeTokens& tokens, const std::string& ca
 /// After each sentence of the caption any of its words may be said again: what belongs together is gathered where the
 /// questions can find it, at tokens that are there anyway.
 inline void add_sentences(const caprl::JudgeTokens& tokens, const world::JudgeGroup& group, LessonMaker& maker) {
-  const caprl::Question& any = group.samples.front().question;
-  const std::vector<caprl::Token> sequence = tokens.before_question(group.caption, any);
+  const std::vector<caprl::Token> sequence = tokens.before_question(group.caption);
   const caprl::Token full_stop = tokens.tokenizer().encode(" .").front();
   const caprl::Index number = maker.add(sequence);
-  std::size_t begin = tokens.before_question("", any).size();
+  std::size_t begin = tokens.before_question("").size();
   for (std::size_t end = begin; end < sequence.size(); ++end) {
     if (sequence[end] != full_stop) continue;
     for (; begin < end; ++begin) maker.expect(Said::sentence, number, end, sequence[begin]);
@@ -148,7 +147,7 @@ inline void add_sentences(const caprl::JudgeTokens& tokens, const world::JudgeGr
 /// Everything a caption says, asked in few words: "circle colour red circle size small ...". What is to be found in a
 /// caption is taught by many more targets than whole questions have.
 inline void add_drills(const caprl::JudgeTokens& tokens, const world::JudgeGroup& group, LessonMaker& maker) {
-  std::vector<caprl::Token> sequence = tokens.before_question(group.caption, group.samples.front().question);
+  std::vector<caprl::Token> sequence = tokens.before_question(group.caption);
   std::vector<std::size_t> answers;
   const auto append = [&](const std::string& text, bool is_answer) {
     for (const caprl::Token token : tokens.tokenizer().encode(text)) {

@@ -22,6 +22,7 @@
 #include "caprl/sampling/sample.hpp"
 #include "caprl/train/trainer.hpp"
 #include "support/evaluation.hpp"
+#include "support/fingerprint.hpp"
 #include "support/reinforce_options.hpp"
 #include "support/training_report.hpp"
 
@@ -92,7 +93,7 @@ class HeldOut {
 };
 
 inline caprl::ExactJudgeSettings judge_settings(const ReinforceOptions& options) {
-  return {.prompt = options.standard_prompt ? caprl::QuestionPrompt::standard() : caprl::QuestionPrompt::brief(),
+  return {.prompt = options.judge.prompt(),
           .maximum_rows = 1024};  // a small judge's activations stay in a core's cache
 }
 
@@ -123,8 +124,7 @@ AnyReward reward_of(const ReinforceOptions& options, const caprl::ModelFolder<ca
   return choose_reward(options.reward, std::move(accuracy), options.maximum_tokens);
 }
 
-inline caprl::TrainerSettings trainer_settings(const ReinforceOptions& options, const std::string& name,
-                                               std::size_t items) {
+inline caprl::TrainerSettings trainer_settings(const ReinforceOptions& options, const std::string& name) {
   caprl::TrainerSettings settings;
   settings.title = "reinforcing " + name + " captions";
   settings.batch_items = options.batch;
@@ -137,18 +137,21 @@ inline caprl::TrainerSettings trainer_settings(const ReinforceOptions& options, 
   settings.run.checkpoint_every = 10;
   settings.run.learning_rate = {.peak = options.learning_rate,
                                 .warmup_steps = std::min<caprl::Index>(10, options.steps / 4)};
-  settings.run.recorded = {{"reward", options.reward},
-                           {"steps", options.steps},
-                           {"batch", options.batch},
-                           {"samples", options.samples},
-                           {"maximum_tokens", options.maximum_tokens},
-                           {"orders", options.orders},
-                           {"draws", options.draws},
-                           {"learning_rate", options.learning_rate},
-                           {"temperature", options.temperature},
-                           {"penalty", options.penalty},
-                           {"seed", options.seed},
-                           {"items", items}};
+  settings.run.recorded = options.recorded;
+  settings.run.recorded.update({{"model", fingerprint(options.model)},
+                                {"judge", fingerprint(options.judge.folder)},
+                                {"standard_prompt", options.judge.standard_prompt},
+                                {"data", fingerprints(options.data)},
+                                {"validation", fingerprint(options.validation)},
+                                {"validation_items", options.validation_items},
+                                {"test", fingerprint(options.test)},
+                                {"test_items", options.test_items},
+                                {"gallery_items", options.gallery_items},
+                                {"reward", options.reward},
+                                {"steps", options.steps},
+                                {"orders", options.orders},
+                                {"draws", options.draws},
+                                {"penalty", options.penalty}});
   return settings;
 }
 
@@ -228,13 +231,13 @@ std::optional<Stage> reinforce(const ReinforceOptions& options, const std::strin
   const TinyVlmPolicy<> base(base_folder.model, base_folder.tokenizer);
   const auto start = load_tiny_vlm(options.model);  // a second set of weights: the one that is trained
   const TinyVlmPolicy<> policy(start.model, start.tokenizer);
-  const auto judge = load_language_model(options.judge);
+  const auto judge = load_language_model(options.judge.folder);
   const ExactJudge<float> measure(judge.model, judge.tokenizer, judge_settings(options));
   JudgeTally judge_tally;
   AnyReward reward = reward_of(options, judge, make_reward, judge_tally);
 
   std::filesystem::create_directories(options.out / "run");
-  TrainerSettings settings = trainer_settings(options, name, splits.train.size());
+  TrainerSettings settings = trainer_settings(options, name);
   settings.judge_tally = &judge_tally;
   const HeldOut validation(base, measure, splits.validation, load,
                            {.maximum_tokens = options.maximum_tokens, .seed = 1});

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "caprl/core/index.hpp"
+#include "caprl/io/json_file.hpp"
+#include "support/judge_options.hpp"
 #include "support/program.hpp"
 #include "support/rewards.hpp"
 
@@ -16,7 +18,8 @@ namespace examples {
 struct ReinforceOptions {
   std::vector<std::filesystem::path> data;
   std::filesystem::path validation, test;
-  std::filesystem::path model, judge, out;
+  std::filesystem::path model, out;
+  JudgeOptions judge;
   std::string reward = "accuracy";
   caprl::Index steps = 100;
   caprl::Index batch = 32;
@@ -32,8 +35,8 @@ struct ReinforceOptions {
   double temperature = 1;
   double penalty = -1;
   std::uint64_t seed = 1;
-  bool standard_prompt = false;
   bool no_report = false;
+  caprl::Json recorded = caprl::Json::object();  ///< settings of the program's own that a run may not change
 };
 
 inline void add_file_options(CLI::App& app, ReinforceOptions& options) {
@@ -45,7 +48,7 @@ inline void add_file_options(CLI::App& app, ReinforceOptions& options) {
   app.add_option("--model", options.model, "Folder of the captioner to start from")
       ->required()
       ->check(CLI::ExistingDirectory);
-  app.add_option("--judge", options.judge, "Folder of the judge")->required()->check(CLI::ExistingDirectory);
+  add_judge_options(app, options.judge);
   app.add_option("--out", options.out, "Folder for the run, the trained captioner and the report")->required();
 }
 
@@ -93,8 +96,6 @@ inline void add_reinforce_options(CLI::App& app, ReinforceOptions& options) {
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   app.add_option("--seed", options.seed, "Of the order and the draws")->capture_default_str();
-  app.add_flag("--standard-prompt", options.standard_prompt,
-               "Ask the judge with instructions and worked examples: for instructed language models");
   app.add_flag("--no-report", options.no_report, "Only train and measure: `report` shows the results, of several runs");
   add_threads_option(app);
 }

@@ -18,17 +18,20 @@ struct TinySizes {
 };
 
 inline void add_size_options(CLI::App& app, TinySizes& sizes) {
-  app.add_option("--width", sizes.width, "Features of a new captioner")->capture_default_str();
-  app.add_option("--heads", sizes.heads, "Attention heads of a new captioner")->capture_default_str();
-  app.add_option("--vision-layers", sizes.vision_layers, "Of a new captioner")->capture_default_str();
-  app.add_option("--temporal-patch", sizes.temporal_patch, "Frames that a frame's tokens see: it and those before it")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  app.add_option("--language-layers", sizes.language_layers, "Of a new captioner")->capture_default_str();
+  const auto add = [&](const char* name, caprl::Index& value, const char* about) {
+    app.add_option(name, value, about)->capture_default_str()->check(CLI::PositiveNumber);
+  };
+  add("--width", sizes.width, "Features of a new captioner");
+  add("--heads", sizes.heads, "Attention heads of a new captioner");
+  add("--vision-layers", sizes.vision_layers, "Of a new captioner");
+  add("--language-layers", sizes.language_layers, "Of a new captioner");
+  add("--image-size", sizes.image_size, "Pixels a side to which a new captioner's pictures are resized");
+  add("--temporal-patch", sizes.temporal_patch, "Frames that a frame's tokens see: it and those before it");
 }
 
 /// A transformer block of a width, with a gated unit of 8/3 of it.
 inline caprl::BlockSettings block_settings(caprl::Index width, caprl::Index heads) {
+  caprl::require(width % (2 * heads) == 0, "[--width] expected a multiple of twice the --heads");
   return {.hidden_size = width,
           .intermediate_size = (width * 8 / 3 + 15) / 16 * 16,
           .attention_heads = heads,

@@ -21,6 +21,7 @@ struct CaptionStyle {
   /// If positive: exactly this many objects, or events, are mentioned (as far as there are), whatever `object` says.
   int objects_exactly = 0;
   int events_exactly = 0;
+  double quiet_second = 0;  ///< of a sentence for a second of a clip in which nothing happens: "[00:03] ."
 };
 
 /// Everything that is asked can be answered from it.
@@ -177,12 +178,20 @@ inline Sentences clip_sentences(const Clip& clip, const CaptionStyle& style, Ran
   const std::vector<bool> events =
       detail::draw_mentions(random, static_cast<int>(clip.events.size()), style.event, style.events_exactly);
   const int fallback = draw_below(random, clip.events.size());
+  int told = 0;  // the last second that has its sentence
+  const auto tell_quiet_seconds = [&](int end) {
+    while (style.quiet_second > 0 && ++told < end) {
+      if (random.uniform() < style.quiet_second) sentences.push_back(stamp_text(told));
+    }
+  };
   for (std::size_t i = 0; i < clip.events.size(); ++i) {
     const bool needed = sentences.empty() && static_cast<int>(i) == fallback;
     if (!events[i] && !needed) continue;
     const Event& event = clip.events[i];
+    tell_quiet_seconds(event.second);
     sentences.push_back(stamp_text(event.second) + " " + detail::event_clause(clip, event, style, random));
   }
+  tell_quiet_seconds(clip.seconds);
   return sentences;
 }
 
@@ -206,6 +215,14 @@ template <class Item>
 std::string truth_caption(const Item& item) {
   RandomStream unused({});
   return write_caption(item, dense_style(), unused);
+}
+
+/// The same, with sentences for seconds of a clip in which nothing happens: for every one, or with a chance between
+/// `least` and 1 that is drawn for the clip. Who learns from it is told of every frame instead of having to find out
+/// which of many a time was read from, and then to look ever further ahead.
+template <class Item>
+std::string timeline_caption(const Item& item, RandomStream& random, double least = 1) {
+  return write_caption(item, {.quiet_second = random.uniform(least, 1.0)}, random);
 }
 
 }  // namespace world

@@ -30,17 +30,19 @@ struct EventMention {
 /// What a caption says, sentence by sentence.
 ///
 ///     caption  = { sentence "." }
-///     sentence = number ( "object" | "objects" ) | colour "background" | object | [ stamp ] event
+///     sentence = number ( "object" | "objects" ) | colour "background" | object | [ stamp ] event | stamp
 ///     object   = [ "at" place ] ( "a" | "an" ) [ size ] [ colour ] [ texture ] shape
 ///     event    = "the" shape ( "moves" direction | "vanishes" | "changes" "to" colour | "hits" "the" shape )
 ///              | object "appears"
 ///
-/// A sentence of another form, or without its full stop, is unparsable.
+/// A stamp alone, of a second in which nothing happens, claims nothing. A sentence of another form, or without its full
+/// stop, is unparsable.
 struct ParsedCaption {
   std::vector<int> counts;
   std::vector<int> backgrounds;
   std::vector<ObjectMention> objects;  ///< those that appear included
   std::vector<EventMention> events;
+  int quiet_seconds = 0;  ///< sentences of a stamp alone
   int unparsable = 0;
 };
 
@@ -159,6 +161,7 @@ inline bool read_sentence(std::span<const std::string> sentence, ParsedCaption& 
   SentenceReader reader(sentence);
   const int second = reader.take_stamp();
   if (second < 0 && read_scene_sentence(reader, parsed)) return true;
+  if (second >= 0 && reader.done()) return ++parsed.quiet_seconds > 0;
   return read_object_sentence(reader, second, parsed) || read_event_sentence(reader, second, parsed);
 }
 

@@ -13,13 +13,14 @@
 
 namespace world {
 
-/// One item of a set: a scene or a clip, with questions, a caption of the base's mixture, and the dense one.
+/// One item of a set: a scene or a clip, with questions, a caption of the base's mixture, and two to learn from.
 template <class Content>
 struct WorldItem {
   Content content;
   std::vector<WorldQuestion> questions;
   std::string caption;
-  std::string dense_caption;
+  std::string timeline;          ///< dense, with a sentence for every second
+  std::string thinned_timeline;  ///< dense, with sentences for some of the seconds in which nothing happens
 };
 using ImageItem = WorldItem<Scene>;
 using ClipItem = WorldItem<Clip>;
@@ -37,8 +38,9 @@ inline RandomStream item_stream(std::uint64_t seed, Split split, std::uint32_t i
 template <class Content>
 WorldItem<Content> finish_item(RandomStream& random, Content content, std::vector<WorldQuestion> questions) {
   std::string caption = mixture_caption(content, random);
-  std::string dense = truth_caption(content);
-  return {std::move(content), std::move(questions), std::move(caption), std::move(dense)};
+  std::string timeline = timeline_caption(content, random);
+  std::string thinned = timeline_caption(content, random, 0);
+  return {std::move(content), std::move(questions), std::move(caption), std::move(timeline), std::move(thinned)};
 }
 
 }  // namespace detail
@@ -64,8 +66,8 @@ inline ClipItem draw_clip_item(std::uint64_t seed, Split split, std::uint32_t in
   return detail::finish_item(random, std::move(clip), std::move(questions));
 }
 
-/// A data line in the schema of docs/data.md, with the fields "scene" (facts), "kinds" (of the questions) and
-/// "caption_dense" beside it.
+/// A data line in the schema of docs/data.md, with the fields "scene" (facts), "kinds" (of the questions),
+/// "caption_dense", "caption_timeline" and "caption_timeline_thinned" beside it.
 template <class Content>
 Json item_to_json(const WorldItem<Content>& item, const std::string& id, const std::string& path) {
   constexpr bool is_clip = std::is_same_v<Content, Clip>;
@@ -87,7 +89,9 @@ Json item_to_json(const WorldItem<Content>& item, const std::string& id, const s
           {"data_source", is_clip ? "video_caption_rl" : "image_caption_rl"},
           {"reward_model", {{"ground_truth", std::move(questions)}}},
           {"caption", item.caption},
-          {"caption_dense", item.dense_caption},
+          {"caption_dense", truth_caption(item.content)},
+          {"caption_timeline", item.timeline},
+          {"caption_timeline_thinned", item.thinned_timeline},
           {"kinds", std::move(kinds)},
           {"scene", scene_to_json(item.content)}};
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string>
 
 #include "world/answer.hpp"
@@ -36,7 +37,7 @@ Sums measure(const Draw& draw) {
       sums.accuracy += world::answer(parsed, q.ask, q.question.options) == static_cast<int>(q.question.gold);
       asked += 1;
     }
-    sums.longest += item.caption == item.dense_caption;
+    sums.longest += item.caption == world::truth_caption(item.content);
     ++sums.items;
   }
   sums.recall = score.recall();
@@ -87,6 +88,22 @@ TEST_CASE("texts of the truth read as written") {
   CHECK(world::truth_caption(clip) ==
         "gray background . at top left a large orange striped circle . "
         "[00:03] at middle center a small blue plain star appears . [00:12] the circle moves right .");
+}
+
+TEST_CASE("a timeline tells every second of a clip once") {
+  world::Clip clip;
+  clip.seconds = 6;
+  clip.scene.background = 1;
+  clip.scene.objects = {{{0, 1, 1, 1, 0}}};
+  clip.events = {{world::EventKind::move, 0, 1, 0, 2}, {world::EventKind::vanish, 0, -1, 0, 3}};
+  world::RandomStream random({});
+  CHECK(world::timeline_caption(clip, random) ==
+        "gray background . at top left a large orange striped circle . "
+        "[00:01] . [00:02] the circle moves right . [00:03] the circle vanishes . [00:04] . [00:05] .");
+  CHECK(world::timeline_caption(clip.scene, random) == world::truth_caption(clip.scene));
+  std::set<std::size_t> lengths;
+  for (int i = 0; i < 100; ++i) lengths.insert(world::timeline_caption(clip, random, 0).size());
+  CHECK(lengths.size() == 4);  // with none, one, two and all three of the quiet seconds
 }
 
 TEST_CASE("a judge's training text is labelled by what the caption says") {

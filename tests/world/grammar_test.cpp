@@ -31,7 +31,7 @@ world::CaptionScore score(const std::string& caption) {
 
 template <class Item>
 void check_truth(const Item& item) {
-  const world::ParsedCaption truth = world::parse_caption(item.dense_caption);
+  const world::ParsedCaption truth = world::parse_caption(world::truth_caption(item.content));
   const world::CaptionScore dense = world::score_caption(truth, item.content);
   CHECK(dense.recall() == 1);
   CHECK(dense.precision() == 1);
@@ -68,10 +68,10 @@ TEST_CASE("captions, questions and options keep to the vocabulary, and dense cap
   for (std::uint32_t i = 0; i < items; ++i) {
     const auto picture = world::draw_image_item(1, Split::train, i);
     const auto clip = world::draw_clip_item(1, Split::train, i);
-    check(picture.dense_caption);
-    check(clip.dense_caption);
-    CHECK(world::split_words(picture.dense_caption).size() <= 48);
-    CHECK(world::split_words(clip.dense_caption).size() <= 72);
+    check(world::truth_caption(picture.content));
+    check(world::truth_caption(clip.content));
+    CHECK(world::split_words(world::truth_caption(picture.content)).size() <= 48);
+    CHECK(world::split_words(world::truth_caption(clip.content)).size() <= 72);
     for (const auto& question : picture.questions) check(question.question.text);
     for (const auto& question : clip.questions) {
       check(question.question.text);
@@ -109,8 +109,15 @@ TEST_CASE("objects are matched one to one, to the caption's advantage") {
   CHECK(score("a circle . a star . a cross .").true_claims == 2);
 }
 
+TEST_CASE("what is said of a shape that is there is said of no other object") {
+  const auto swapped = score("at top left a large red striped star . at middle center a small blue plain circle .");
+  CHECK(swapped.claims == 10);
+  CHECK(swapped.true_claims == 2);  // the shapes
+  CHECK(score("a blue circle . a red star .").true_claims == 2);
+}
+
 TEST_CASE("unparsable sentences and empty captions count as false") {
-  for (const char* text : {"circle red a .", "a red circle", "a circle at top left .", "the circle .", ".", "[00:03] .",
+  for (const char* text : {"circle red a .", "a red circle", "a circle at top left .", "the circle .", ".",
                            "[00:03] a circle .", "at top a circle .", "two object .", "[00:99] the circle vanishes .",
                            "the circle moves .", "the circle changes blue .", "a red red circle ."}) {
     CAPTURE(text);
@@ -119,9 +126,13 @@ TEST_CASE("unparsable sentences and empty captions count as false") {
     CHECK(bad.true_claims == 0);
     CHECK(bad.unparsable == 1);
   }
-  CHECK(score("").claims == 1);
-  CHECK(score("").true_claims == 0);
-  CHECK(score("").unparsable == 0);
+  for (const char* text : {"", "[00:03] .", "[00:01] . [00:02] ."}) {  // nothing is claimed
+    CAPTURE(text);
+    const world::CaptionScore empty = score(text);
+    CHECK(empty.claims == 1);
+    CHECK(empty.true_claims == 0);
+    CHECK(empty.unparsable == 0);
+  }
 }
 
 TEST_CASE("the clauses of a clip: event, detail, and time within a second") {

@@ -148,10 +148,12 @@ void check_foreign_captions(const Draw& draw) {
   double swapped = 0, best_constant = 0;
   std::vector<decltype(draw(0u))> all;
   for (std::uint32_t i = 0; i < count; ++i) all.push_back(draw(i));
-  for (std::uint32_t i = 0; i < count; ++i) swapped += accuracy(all[(i + 1) % count].dense_caption, all[i].questions);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    swapped += accuracy(world::truth_caption(all[(i + 1) % count].content), all[i].questions);
+  }
   for (std::uint32_t c = 0; c < 60; ++c) {
     double sum = 0;
-    for (std::uint32_t i = 0; i < count; ++i) sum += accuracy(all[c].dense_caption, all[i].questions);
+    for (std::uint32_t i = 0; i < count; ++i) sum += accuracy(world::truth_caption(all[c].content), all[i].questions);
     best_constant = std::max(best_constant, sum / count);
   }
   MESSAGE("swapped: ", swapped / count, ", best constant: ", best_constant);

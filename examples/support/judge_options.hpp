@@ -1,0 +1,26 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+
+#include "caprl/judge/question_prompt.hpp"
+
+namespace examples {
+
+/// Which judge a program asks, and in which words.
+struct JudgeOptions {
+  std::filesystem::path folder;
+  bool standard_prompt = false;
+
+  caprl::QuestionPrompt prompt() const {
+    return standard_prompt ? caprl::QuestionPrompt::standard() : caprl::QuestionPrompt::brief();
+  }
+};
+
+inline void add_judge_options(CLI::App& app, JudgeOptions& options) {
+  app.add_option("--judge", options.folder, "Folder of the judge")->required()->check(CLI::ExistingDirectory);
+  app.add_flag("--standard-prompt", options.standard_prompt,
+               "Ask the judge with instructions and worked examples: for instructed language models");
+}
+
+}  // namespace examples
