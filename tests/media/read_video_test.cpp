@@ -282,6 +282,30 @@ TEST_CASE("files cut off, empty or without video are errors that name file and r
   CHECK(contains(problem_of(files.make("none.avi", moving + "-c:v mjpeg -frames:v 0")), "[VideoReader] expected"));
 }
 
+TEST_CASE("a damaged frame is an error however often it is asked for") {
+  REQUIRE_FFMPEG();
+  const VideoFiles files;
+  const std::string path = files.make("b.mp4", moving + "-c:v libx264 -bf 2 -g 30 -movflags faststart");
+  int damaged_frames = 0;
+  for (int seed = 0; seed < 4; ++seed) {
+    VideoReader reader(files.damage(path, seed), {.threads = 1});
+    for (Index number = 0; number < reader.timeline().frames(); ++number) {
+      const auto fails = [&] {
+        try {
+          reader.frame(number);
+          return false;
+        } catch (const Error&) {
+          return true;
+        }
+      };
+      if (!fails()) continue;
+      ++damaged_frames;
+      CHECK(fails());
+    }
+  }
+  CHECK(damaged_frames > 10);
+}
+
 TEST_CASE("damaged packets never crash, and a frame that they spoil is an error") {
   REQUIRE_FFMPEG();
   const VideoFiles files;

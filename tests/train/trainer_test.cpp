@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "caprl/advantage/gdpo.hpp"
 #include "caprl/advantage/grpo.hpp"
 #include "caprl/judge/per_caption.hpp"
 #include "caprl/policy/vlm_policy.hpp"
@@ -247,6 +248,31 @@ TEST_CASE("a KL penalty in the reward is its part, and holds the policy back") {
     return kl;
   };
   CHECK(last_kl("loose", 1e-6) > 2 * last_kl("tight", 0.1));
+}
+
+TEST_CASE("estimators that normalise parts see the KL penalty's coefficient") {
+  const auto policy = small_policy(), reference = small_policy();
+  const auto items = small_items(1);
+  Collected<TinyVlmPolicy<>> collected;
+  collected.items = {&items[0]};
+  collected.prompts = {policy.encode(items[0], load_noise(items[0]))};
+  collected.groups = policy.generate(std::span<const VlmPrompt>(collected.prompts), Sample<>(),
+                                     {.samples = 4, .maximum_tokens = 8, .seed = 3, .step = 0, .item_keys = {}});
+  float moved = 0;  // as if the policy had moved away from the reference
+  for (Rollout& rollout : collected.groups.front()) rollout.log_probabilities.front() += moved += 0.5F;
+  const auto advantages = [&](double coefficient) {
+    std::vector<std::vector<Reward>> rewards{{Reward::of(1), Reward::of(0), Reward::of(0.5), Reward::of(0.25)}};
+    subtract_kl(reference, collected, coefficient, 1.0, 8192, rewards);
+    const std::vector<std::vector<bool>> truncated{std::vector<bool>(4, false)};
+    const std::vector<double> weights{1.0, coefficient};
+    const auto selection = select_rewards(rewards, truncated, weights);
+    for (std::size_t i = 0; i < 4; ++i) {
+      CHECK(selection.batch.totals[i] ==
+            doctest::Approx(selection.batch.parts[0][i] + coefficient * selection.batch.parts[1][i]));
+    }
+    return Gdpo{}(selection.batch).values;
+  };
+  CHECK(advantages(0.01) != advantages(1.0));
 }
 
 TEST_CASE("captions that nobody sampled have no policy gradient, and a difference that is no number is kept") {
