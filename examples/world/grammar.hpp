@@ -161,7 +161,10 @@ inline bool read_sentence(std::span<const std::string> sentence, ParsedCaption& 
   SentenceReader reader(sentence);
   const int second = reader.take_stamp();
   if (second < 0 && read_scene_sentence(reader, parsed)) return true;
-  if (second >= 0 && reader.done()) return ++parsed.quiet_seconds > 0;
+  if (second >= 0 && reader.done()) {
+    ++parsed.quiet_seconds;
+    return true;
+  }
   return read_object_sentence(reader, second, parsed) || read_event_sentence(reader, second, parsed);
 }
 

@@ -31,10 +31,9 @@ inline void sync_tree(const std::filesystem::path& directory) {
 ///
 /// The user fills `path()`, a hidden directory beside the target, whose parents are made; `commit` waits until all of
 /// it is on the disk and renames it once. A target that exists is exchanged for the new one in one step where the file
-/// system can
-/// (`renameat2`), else by two renames, and then removed; but if it holds a file that the new directory has not,
-/// `commit` throws Error, since that file would be lost. Without `commit` the target stays as it was, and the hidden
-/// directory is removed by the destructor.
+/// system can (`renameat2`), else by two renames, and then removed; but if it holds a file that the new directory has
+/// not, `commit` throws Error, since that file would be lost. Without `commit` the target stays as it was, and the
+/// hidden directory is removed by the destructor.
 class AtomicDirectory {
  public:
   explicit AtomicDirectory(std::filesystem::path target) : target_(without_slash(std::move(target))) {
