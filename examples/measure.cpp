@@ -78,7 +78,7 @@ void run(const Options& options) {
   const Evaluation after = evaluate(options, judge, items, given_captions(options, items));
   const std::string which = options.which;
   if (options.second_judge) {
-    summary.add(options.name + ".accuracy.second_judge." + which, bootstrap_mean(after.accuracies()));
+    summary.add(figure_name(options.name, "accuracy.second_judge", which), bootstrap_mean(after.accuracies()));
   } else {
     add_figures(summary, options.name, which, after);
     add_world_figures(summary, options.name, which, items, after);
@@ -86,7 +86,7 @@ void run(const Options& options) {
   if (!options.before.empty()) {
     const Evaluation before = evaluate(options, judge, items, read_captions(options.before, items));
     if (options.second_judge) {
-      summary.add(options.name + ".accuracy.second_judge.gain." + which,
+      summary.add(figure_name(options.name, "accuracy.second_judge.gain", which),
                   bootstrap_difference(after.accuracies(), before.accuracies()));
     } else {
       add_gains(summary, options.name, which, before, after);

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 source examples/support/world.sh
 programs=build/release/examples
 out=build/quickstart
-images=(--train-images 3000 --validation-images 128 --test-images 400) image_steps=50 image_batch=32
+images=(--train-images 3000 --validation-images 128 --test-images 400) image_steps=30 image_batch=32
 clips=(--train-clips 600 --validation-clips 64 --test-clips 150) clip_steps=30 clip_batch=16
 case "${1:-}" in
   "") ;;

@@ -1,19 +1,33 @@
 #!/usr/bin/env bash
 # Makes every figure of docs/results.md, from the start weights of examples/weights: reinforcement with three seeds and a
 # second base, on images and then on videos, controls, leaks, measured on 2,000 images and 1,000 clips with two judges and
-# a grammar. Stages that are done are skipped, and one that was stopped goes on, when started again.
+# a grammar. What does not wait for each other runs side by side, each on one thread, so that the figures do not depend on
+# the number of processors. Stages that are done are skipped, and one that was stopped goes on, when started again.
 # usage: reproduce.sh [--few] [OUT]    (--few: a few steps and items, to see that it runs)
 set -euo pipefail
-trap 'exit 130' INT TERM  # a program that Ctrl-C stops has saved and ends well, but the rest must not run
+log=
+# Tells what runs side by side to stop and save; what did not end well shows the last of its log.
+stop() {  # EXIT CODE
+  trap - EXIT
+  for job in $(jobs -p); do
+    kill "$job" 2>/dev/null || true
+    pkill -P "$job" 2>/dev/null || true
+  done
+  wait
+  [ "$1" -eq 0 ] || [ "$1" -eq 130 ] || [ -z "$log" ] || tail -20 "$log" >&2
+  exit "$1"
+}
+trap 'stop 130' INT TERM
+trap 'stop $?' EXIT
 cd "$(dirname "$0")/.."
-images=(--train-images 6000 --validation-images 500 --test-images 2000) steps=50 batch=32
+images=(--train-images 6000 --validation-images 500 --test-images 2000) steps=30 batch=32
 clips=(--train-clips 2000 --validation-clips 200 --test-clips 1400) clip_steps=60 clip_batch=16 test_clips=1000
-best_of=64 best_items=250 few=()
+best_of=64 best_items=250 compared_items=100 few=()
 usage() { echo "usage: examples/reproduce.sh [--few] [OUT]" >&2; exit 2; }
 if [ "${1:-}" = --few ]; then
   images=(--train-images 64 --validation-images 16 --test-images 24) steps=3 batch=8
   clips=(--train-clips 16 --validation-clips 8 --test-clips 12) clip_steps=2 clip_batch=4 test_clips=6
-  best_of=4 best_items=4 few=(--few)
+  best_of=4 best_items=4 compared_items=2 few=(--few)
   shift
 fi
 case "${1:-}" in -*) usage ;; esac
@@ -38,19 +52,36 @@ if [ "$(cat "$out/made_by" 2>/dev/null || echo "$made_by")" != "$made_by" ]; the
 fi
 echo "$made_by" >"$out/made_by"
 
-summary=$out/summary.json
 world=$out/world
+export OMP_NUM_THREADS=1
 judge=$weights/judge1 second_judge=$weights/judge2
 declare -A test=([image]=$world/images_test.jsonl [video]=$world/videos_test_8s.jsonl)
-stage() {  # NAME COMMAND...: runs the command once
-  local name=$1
+stage() {  # NAME COMMAND...: runs the command once; its figures go to a file of the stage's own
+  local name=$1 began=$SECONDS
   shift
   [ ! -e "$out/done/$name" ] || return 0
-  echo "== $name"
-  local began=$SECONDS
-  "$@"
-  mkdir -p "$out/done"
+  mkdir -p "$out"/{done,figures,logs}
+  figures=$out/figures/$name.json
+  rm -f "$figures"
+  echo "$name ..."
+  log=$out/logs/$name
+  "$@" >"$log" 2>&1
+  log=
   echo $((SECONDS - began)) >"$out/done/$name"
+  echo "$name: $((SECONDS - began)) s ($(find "$out/done" -type f | wc -l) stages done)"
+}
+side_by_side() {  # COMMAND...: as many at once as there are processors
+  local command job jobs=()
+  for command in "$@"; do
+    while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
+    (
+      trap 'exit 130' TERM
+      trap 'stop $?' EXIT
+      $command
+    ) &
+    jobs+=($!)
+  done
+  for job in "${jobs[@]}"; do wait "$job"; done
 }
 
 make_world() {
@@ -58,6 +89,7 @@ make_world() {
   # Of the test clips those of 8 seconds and more.
   grep -E -m "$test_clips" '"seconds":([89]|1[0-9])' "$world/videos_test.jsonl" >"${test[video]}"
   head -n "$best_items" "${test[image]}" >"$world/best_of.jsonl"
+  head -n "$compared_items" "${test[image]}" >"$world/compared.jsonl"
 }
 
 reinforce_images() {  # NAME BASE OPTIONS...
@@ -65,7 +97,7 @@ reinforce_images() {  # NAME BASE OPTIONS...
   shift 2
   "$programs/caption_images" --data "$world/images_train.jsonl" --validation "$world/images_validation.jsonl" \
     --test "${test[image]}" --test-items 16 --model "$base" --judge "$judge" --steps "$steps" --batch "$batch" \
-    --no-report --out "$out/$name" "$@"
+    --validate-every 5 --no-report --out "$out/$name" "$@"
 }
 reinforce_videos() {  # NAME BASE OPTIONS...
   local name=$1 base=$2
@@ -80,34 +112,37 @@ captions() {  # DATA OUT MODEL OPTIONS...: a line that is there is not captioned
   shift 3
   "$programs/caption" --data "$data" --model "$model" --maximum-tokens 96 --batch 64 --out "$file" "$@"
 }
-measure() {  # image|video WHICH OPTIONS...: by both judges
-  local medium=$1 which=$2
+measure() {  # image|video|PREFIX.image WHICH OPTIONS...: by both judges
+  local name=$1 which=$2
   shift 2
-  "$programs/measure" --data "${test[$medium]}" --judge "$judge" --name "$medium" --which "$which" --out "$summary" "$@"
-  "$programs/measure" --data "${test[$medium]}" --judge "$second_judge" --second-judge --name "$medium" \
-    --which "$which" --out "$summary" "$@"
+  local asked=(--data "${test[${name##*.}]}" --name "$name" --which "$which" --out "$figures")
+  "$programs/measure" "${asked[@]}" --judge "$judge" "$@"
+  "$programs/measure" "${asked[@]}" --judge "$second_judge" --second-judge "$@"
 }
 # A captioner's sampled and greedy captions of the test items, measured; the gain is over another captioner's.
-caption_and_measure() {  # image|video FOLDER MODEL WHICH [FOLDER OF BASE]
-  local medium=$1 folder=$out/captions/$1/$2 model=$3 which=$4 base=${5:+$out/captions/$1/$5}
+caption_and_measure() {  # image|video|PREFIX.image FOLDER MODEL WHICH [FOLDER OF BASE]
+  local medium=${1##*.} name=$1 model=$3 which=$4
+  local folder=$out/captions/$medium/$2 base=${5:+$out/captions/$medium/$5}
   mkdir -p "$folder"
   captions "${test[$medium]}" "$folder/sampled.jsonl" "$model" --temperature 1 --seed 2
   captions "${test[$medium]}" "$folder/greedy.jsonl" "$model"
-  measure "$medium" "$which" --captions "$folder/sampled.jsonl" ${base:+--before "$base/sampled.jsonl"}
-  measure "$medium" "greedy.$which" --captions "$folder/greedy.jsonl" ${base:+--before "$base/greedy.jsonl"}
+  measure "$name" "$which" --captions "$folder/sampled.jsonl" ${base:+--before "$base/sampled.jsonl"}
+  measure "$name" "greedy${which:+.$which}" --captions "$folder/greedy.jsonl" ${base:+--before "$base/greedy.jsonl"}
 }
 
+check_judges() {  # image|video
+  "$programs/check_judge" --judge "$judge" --data "${test[$1]}" --name "$1" --out "$figures"
+  "$programs/check_judge" --judge "$second_judge" --data "${test[$1]}" --name "$1.second" --out "$figures"
+  measure "$1" truth --truth
+  measure "$1" blind --blind
+}
 stage world make_world
-for medium in image video; do
-  stage "judge_$medium" \
-    "$programs/check_judge" --judge "$judge" --data "${test[$medium]}" --name "$medium" --out "$summary"
-  stage "second_judge_$medium" \
-    "$programs/check_judge" --judge "$second_judge" --data "${test[$medium]}" --name "$medium.second" --out "$summary"
-  stage "truth_$medium" measure "$medium" truth --truth
-  stage "blind_$medium" measure "$medium" blind --blind
-  stage "measure_${medium}_base1" caption_and_measure "$medium" start1 "$weights/captioner1" base
-  stage "measure_${medium}_base2" caption_and_measure "$medium" start2 "$weights/captioner2" base2
-done
+side_by_side \
+  "stage base2_video caption_and_measure video start2 $weights/captioner2 base2" \
+  "stage base1_video caption_and_measure video start1 $weights/captioner1 base" \
+  "stage base1_image caption_and_measure image start1 $weights/captioner1 base" \
+  "stage base2_image caption_and_measure image start2 $weights/captioner2 base2" \
+  "stage judges_video check_judges video" "stage judges_image check_judges image"
 
 # RUN BASE SEED: reinforcement on images, then on videos from there; the video stage's image captions are held against
 # those before it, its video captions against those of the image stage.
@@ -120,22 +155,16 @@ train_and_measure() {
   stage "video_measure_$run" caption_and_measure video "$run" "$out/video_$run/model" "trained.$run" "start_$run"
   stage "image_measure_kept_$run" caption_and_measure image "kept_$run" "$out/video_$run/model" "kept.$run" "$run"
 }
-for seed in 1 2 3; do
-  train_and_measure "seed$seed" 1 "$seed"
-done
-train_and_measure base2 2 1
-
-control() {  # NAME OPTIONS...: from the first base
-  local name=$1
-  shift
-  stage "control_$name" reinforce_images "control_$name" "$weights/captioner1" "$@"
-  stage "measure_control_$name" \
-    caption_and_measure image "control_$name" "$out/control_$name/model" "control.$name" start1
+# OPTIONS: the first base, reinforced otherwise.
+other_reinforcement() {  # NAME PREFIX.image|image WHICH OPTIONS...
+  local name=$1 prefix=$2 which=$3
+  shift 3
+  stage "image_$name" reinforce_images "image_$name" "$weights/captioner1" "$@"
+  stage "image_measure_$name" caption_and_measure "$prefix" "$name" "$out/image_$name/model" "$which" start1
 }
-for reward in permuted other_item length sampled; do
-  control "$reward" --reward "$reward"
-done
-control no_penalty --penalty 0
+control() { other_reinforcement "$1" "control.$1.image" "" --reward "$1"; }
+sampled() { other_reinforcement sampled image sampled --reward sampled; }
+no_penalty() { other_reinforcement no_penalty image no_penalty --penalty 0; }
 
 look_for_leaks() {  # image|video
   local medium=$1 model=$out/$1_seed1/model folder=$out/captions/$1/seed1
@@ -144,35 +173,32 @@ look_for_leaks() {  # image|video
   "$programs/leaks" --data "${test[$medium]}" --train "$world/${medium}s_train.jsonl" \
     --validation "$world/${medium}s_validation.jsonl" --judge "$judge" --captions "$folder/sampled.jsonl" \
     --validation-captions "$folder/validation.jsonl" --other-captions "$folder/other.jsonl" --name "$medium" \
-    --out "$summary"
+    --out "$figures"
 }
-stage leaks_image look_for_leaks image
-stage leaks_video look_for_leaks video
-
 compare_judges() {
-  captions "$world/best_of.jsonl" "$out/captions/groups.jsonl" "$weights/captioner1" --temperature 1 --seed 3 --samples 8
-  "$programs/compare_judges" --judge "$judge" --data "$world/best_of.jsonl" --captions "$out/captions/groups.jsonl" \
-    --out "$summary"
+  captions "$world/compared.jsonl" "$out/captions/groups.jsonl" "$weights/captioner1" --temperature 1 --seed 3 \
+    --samples 8
+  "$programs/compare_judges" --judge "$judge" --data "$world/compared.jsonl" --captions "$out/captions/groups.jsonl" \
+    --out "$figures"
 }
-stage compare_judges compare_judges
-
 best_of_base() {
   captions "$world/best_of.jsonl" "$out/captions/best_of.jsonl" "$weights/captioner1" --temperature 1 --seed 2 \
     --samples "$best_of"
   "$programs/measure" --data "$world/best_of.jsonl" --judge "$judge" --captions "$out/captions/best_of.jsonl" --best \
-    --name image --which "best_of_$best_of" --out "$summary"
+    --name image --which "best_of_$best_of" --out "$figures"
   "$programs/measure" --data "$world/best_of.jsonl" --judge "$judge" --captions "$out/captions/image/start1/sampled.jsonl" \
-    --name image --which best_of_1 --out "$summary"
+    --name image --which best_of_1 --out "$figures"
 }
-stage best_of best_of_base
-
 # As many updates of as many captions as the reinforcement, on the truth.
 taught_densely() {
   "$programs/sft" --model "$weights/captioner1" --data "$world/images_train.jsonl" --caption-field caption_dense \
     --steps "$steps" --batch $((batch * 8)) --learning-rate 3e-4 --out "$out/sft_dense"
+  caption_and_measure image sft_dense "$out/sft_dense/model" sft_dense start1
 }
-stage sft_dense taught_densely
-stage measure_sft_dense caption_and_measure image sft_dense "$out/sft_dense/model" sft_dense start1
+video_only() {
+  reinforce_videos video_only "$weights/captioner1"
+  caption_and_measure video video_only "$out/video_only/model" video_only start1
+}
 
 # Whether time is seen: the same captioner with one frame of each clip, and with the frames in random order.
 without_time() {  # NAME OPTIONS...
@@ -182,12 +208,16 @@ without_time() {  # NAME OPTIONS...
   captions "${test[video]}" "$folder/sampled.jsonl" "$out/video_seed1/model" --temperature 1 --seed 2 "$@"
   measure video "$name" --captions "$folder/sampled.jsonl" --before "$out/captions/video/seed1/sampled.jsonl"
 }
-stage one_frame without_time one_frame --maximum-frames 1
-stage shuffled_frames without_time shuffled_frames --shuffle-frames
 
-stage video_only reinforce_videos video_only "$weights/captioner1"
-stage measure_video_only caption_and_measure video video_only "$out/video_only/model" video_only start1
+side_by_side "train_and_measure seed1 1 1" "train_and_measure seed2 1 2" "train_and_measure seed3 1 3" \
+  "train_and_measure base2 2 1" "control permuted" "control other_item" "control length" sampled no_penalty \
+  "stage sft_dense taught_densely" "stage video_only video_only" "stage compare_judges compare_judges" \
+  "stage best_of best_of_base"
+side_by_side "stage leaks_image look_for_leaks image" "stage leaks_video look_for_leaks video" \
+  "stage one_frame without_time one_frame --maximum-frames 1" \
+  "stage shuffled_frames without_time shuffled_frames --shuffle-frames"
 
 results=docs/results.md
 [ ${#few[@]} -eq 0 ] || results=$out/results.md
-"$programs/results" --summary "$summary" --out "$results"
+"$programs/results" --figures "$out"/figures/*.json --runs "$out"/{image,video}_{seed1,seed2,seed3,base2} \
+  "$out"/image_{sampled,no_penalty} --summary "$out/summary.json" --out "$results"

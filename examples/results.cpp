@@ -1,13 +1,18 @@
 /// Writes the tables of docs/results.md from the figures of reproduce.sh, and says which of its gates are met.
 ///
-///     results --summary build/reproduce/summary.json --out docs/results.md
+///     results --figures build/reproduce/figures/*.json --out docs/results.md
+#include <algorithm>
+#include <cstddef>
 #include <cstdio>
 #include <filesystem>
+#include <numeric>
 #include <string>
 #include <vector>
 
 #include "caprl/io/atomic_file.hpp"
+#include "caprl/train/report_series.hpp"
 #include "support/program.hpp"
+#include "support/run_figures.hpp"
 #include "support/summary.hpp"
 
 using namespace examples;
@@ -59,6 +64,7 @@ std::string table(const std::vector<std::string>& header, const std::vector<std:
   return text + "\n";
 }
 
+constexpr double wanted_accuracy = 0.8;  ///< how soon it is reached is measured
 const std::vector<std::string> runs = {"seed1", "seed2", "seed3", "base2"};
 const std::vector<std::string> samplings = {"", "greedy."};
 const std::vector<std::string> readers = {"", "second_judge.", "grammar."};
@@ -109,7 +115,7 @@ std::vector<Gate> all_gates() {
     }
   }
   for (const std::string control : {"permuted", "other_item"}) {
-    gates.push_back({"gain of control: " + control, "image.accuracy.gain.control." + control + ".high", 0.03, false});
+    gates.push_back({"gain of control: " + control, "control." + control + ".image.accuracy.gain.high", 0.03, false});
   }
   for (const std::string control : {"one_frame", "shuffled_frames"}) {
     gates.push_back({"videos, " + control + ": gain on temporal questions",
@@ -129,9 +135,11 @@ std::string captions_table(const Summary& summary, const std::string& medium, co
   header.insert(header.end(), figures.begin(), figures.end());
   std::vector<std::vector<std::string>> rows;
   for (const std::string& name : names) {
+    const bool control = name.starts_with("control.");
     rows.push_back({name});
     for (const std::string& figure : figures) {
-      rows.back().push_back(cell(summary, medium + "." + figure + "." + name));
+      rows.back().push_back(cell(summary, control ? figure_name(name + "." + medium, figure, "")
+                                                  : figure_name(medium, figure, name)));
     }
   }
   return table(header, rows);
@@ -142,15 +150,15 @@ std::string images_table(const Summary& summary) {
   for (const std::string base : {"base", "base2"}) add_both_samplings(names, base);
   for (const std::string& run : runs) add_both_samplings(names, "trained." + run);
   add_both_samplings(names, "sft_dense");
-  for (const std::string other : {"best_of_1", "best_of_64", "control.permuted", "control.other_item", "control.length",
-                                  "control.sampled", "control.no_penalty", "truth"}) {
+  for (const std::string other : {"sampled", "no_penalty", "best_of_1", "best_of_64", "control.permuted",
+                                  "control.other_item", "control.length", "truth"}) {
     names.push_back(other);
   }
   return captions_table(summary, "image", names,
                         {"accuracy", "accuracy.second_judge", "accuracy.grammar", "recall", "precision", "unparsable",
                          "caption_tokens"}) +
          "best_of_N: of N base captions of an image the one that the judge answers most from; the first 250 images "
-         "only.\n\n";
+         "only. sampled: trained by the published judge's draws; no_penalty: wrong answers cost nothing.\n\n";
 }
 
 std::string videos_table(const Summary& summary) {
@@ -182,6 +190,17 @@ std::string judges_table(const Summary& summary) {
          table({"judge", "tokens a caption", "squared error of the advantage"}, rows);
 }
 
+/// How soon runs reached an accuracy on validation items.
+std::string speed_table(const Summary& summary) {
+  std::vector<std::vector<std::string>> rows;
+  for (const std::string name : {"seed1", "seed2", "seed3", "base2", "sampled", "no_penalty"}) {
+    rows.push_back({name, cell(summary, "to_accuracy.image_" + name + ".steps"),
+                    scientific(summary, "to_accuracy.image_" + name + ".judge_tokens")});
+  }
+  return "Until the accuracy on validation images was at least " + number(wanted_accuracy) + ":\n\n" +
+         table({"run", "steps", "tokens that the judge read"}, rows);
+}
+
 std::string gates_table(const Summary& summary, int& met, int& all) {
   std::vector<std::vector<std::string>> rows;
   for (const Gate& gate : all_gates()) {
@@ -194,8 +213,39 @@ std::string gates_table(const Summary& summary, int& met, int& all) {
   return table({"gate", "figure", "measured", "wanted", "met"}, rows);
 }
 
-void run(const std::filesystem::path& file, const std::filesystem::path& out) {
-  const Summary summary = Summary::load(file);
+struct Options {
+  std::vector<std::filesystem::path> figures, runs;
+  std::filesystem::path summary, out;
+};
+
+/// The steps, and the judge's tokens, until a run's validation reached `wanted_accuracy`; nothing if it never did.
+void add_speed(Summary& summary, const std::filesystem::path& run) {
+  const auto log = run / "run" / "metrics.jsonl";
+  const auto accuracy = caprl::read_series(log, "validation.accuracy", "");
+  const auto tokens = caprl::read_series(log, "judge_tokens", "").values;
+  const auto reached = std::ranges::find_if(accuracy.values, [](double value) { return value >= wanted_accuracy; });
+  if (reached == accuracy.values.end()) return;
+  const auto steps = static_cast<std::size_t>(accuracy.steps[std::size_t(reached - accuracy.values.begin())]) + 1;
+  const std::string name = "to_accuracy." + run.filename().string();
+  summary.add(name + ".steps", static_cast<double>(steps));
+  summary.add(name + ".judge_tokens", std::accumulate(tokens.begin(), tokens.begin() + std::ptrdiff_t(steps), 0.0));
+}
+
+/// All figures; of runs those of speed and numbers, for what they measured is of few items.
+Summary all_figures(const Options& options) {
+  Summary summary;
+  for (const auto& run : options.runs) {
+    summary.add(run_figures(Summary::load(run / "summary.json")));
+    add_speed(summary, run);
+  }
+  for (const auto& file : options.figures) summary.add(Summary::load(file));
+  add_overall_run_figures(summary);
+  return summary;
+}
+
+void run(const Options& options) {
+  const Summary summary = all_figures(options);
+  if (!options.summary.empty()) summary.save(options.summary);
   int met = 0, all = 0;
   const std::string gates = gates_table(summary, met, all);
   const std::string text =
@@ -205,17 +255,22 @@ void run(const std::filesystem::path& file, const std::filesystem::path& out) {
       images_table(summary) + "## Captions of videos\n\n" + videos_table(summary) + "## Gates\n\n" +
       std::to_string(met) + " of " + std::to_string(all) +
       " are met. Figures that end in .low and .high are the bounds of intervals.\n\n" + gates + "## Judges\n\n" +
-      judges_table(summary);
-  caprl::write_file_atomically(out, text.substr(0, text.size() - 1));
-  std::printf("%d of %d gates are met: %s\n", met, all, out.c_str());
+      judges_table(summary) + speed_table(summary);
+  caprl::write_file_atomically(options.out, text.substr(0, text.size() - 1));
+  std::printf("%d of %d gates are met: %s\n", met, all, options.out.c_str());
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::filesystem::path summary, out;
+  Options options;
   CLI::App app("Writes the tables of docs/results.md from the figures of reproduce.sh.");
-  app.add_option("--summary", summary, "summary.json")->required()->check(CLI::ExistingFile);
-  app.add_option("--out", out, "Markdown file to write")->required();
-  return run_program(argc, argv, app, [&] { run(summary, out); });
+  app.add_option("--figures", options.figures, "What measure, leaks, check_judge and compare_judges wrote")
+      ->required()
+      ->check(CLI::ExistingFile);
+  app.add_option("--runs", options.runs, "Folders of runs, of which the speed is taken")
+      ->check(CLI::ExistingDirectory);
+  app.add_option("--summary", options.summary, "summary.json to write, with all figures");
+  app.add_option("--out", options.out, "Markdown file to write")->required();
+  return run_program(argc, argv, app, [&] { run(options); });
 }

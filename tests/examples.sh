@@ -103,8 +103,9 @@ run check_judge --judge judge/model --data world/videos_test.jsonl --name video 
 has figures.json image.accuracy.gain.trained.low image.accuracy.grammar.best image.recall.truth image.accuracy.blind \
   video.accuracy.temporal.truth leak.image.constant.high judge.video.removed_abstained \
   judges.image.sampled.draws_8.squared_error judges.image.exact.cyclic_all.tokens
-run results --summary figures.json --out results.md
+run results --figures figures.json --runs whole --summary merged.json --out results.md
 has results.md '| truth |' 'not measured'
+has merged.json image.accuracy.gain.trained.low '"logprob.max_difference"' '"tokens_per_second.rollout"'
 run report whole videos --out both --figure seconds.build=2
 has both/report.html '<svg' 'data:image/png;base64,'
 has both/summary.json image.accuracy.trained video.accuracy.trained '"seconds.build": 2'
@@ -122,7 +123,7 @@ declare -A valid=(
   [check_judge]="--data world/images_test.jsonl --judge judge/model --out refused.json"
   [compare_judges]="--data world/images_test.jsonl --judge judge/model --captions other.jsonl --out refused.json"
   [report]="whole --out refused"
-  [results]="--summary figures.json --out refused.md"
+  [results]="--figures figures.json --out refused.md"
   [caption_images]=$reinforce [caption_videos]=$reinforce [custom_components]=$loop [custom_loop]=$loop)
 impossible() {  # NAME OPTION VALUE
   refuses "$1" "${2#--}" ${valid[$1]} "$2=$3"

@@ -105,14 +105,14 @@ inline std::vector<caprl::Caption> first_captions(std::span<const caprl::Rollout
 /// `prefix`.accuracy.`which` and the like.
 inline void add_figures(Summary& summary, const std::string& prefix, const std::string& which,
                         const Evaluation& evaluation) {
-  summary.add(prefix + ".accuracy." + which, caprl::bootstrap_mean(evaluation.accuracies()));
-  summary.add(prefix + ".abstain." + which, caprl::bootstrap_mean(evaluation.abstentions()));
+  summary.add(figure_name(prefix, "accuracy", which), caprl::bootstrap_mean(evaluation.accuracies()));
+  summary.add(figure_name(prefix, "abstain", which), caprl::bootstrap_mean(evaluation.abstentions()));
   if (evaluation.has_lengths()) {
-    summary.add(prefix + ".caption_tokens." + which, caprl::bootstrap_mean(evaluation.lengths()));
+    summary.add(figure_name(prefix, "caption_tokens", which), caprl::bootstrap_mean(evaluation.lengths()));
   }
   if (evaluation.scores.empty()) return;
-  summary.add(prefix + ".recall." + which, caprl::bootstrap_share(evaluation.recall_shares()));
-  summary.add(prefix + ".precision." + which, caprl::bootstrap_share(evaluation.precision_shares()));
+  summary.add(figure_name(prefix, "recall", which), caprl::bootstrap_share(evaluation.recall_shares()));
+  summary.add(figure_name(prefix, "precision", which), caprl::bootstrap_share(evaluation.precision_shares()));
 }
 
 }  // namespace examples

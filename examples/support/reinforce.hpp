@@ -24,6 +24,7 @@
 #include "support/evaluation.hpp"
 #include "support/fingerprint.hpp"
 #include "support/reinforce_options.hpp"
+#include "support/run_figures.hpp"
 #include "support/training_report.hpp"
 
 /// The main job, for images and for videos: reinforce a captioner with an exact judge's rewards, and measure it before
@@ -168,31 +169,6 @@ inline double validate(const HeldOut& held_out, const HeldOut::Policy& base, con
   metrics.add("validation.kl_to_start",
               caprl::policy_kl(base, held_out.prompts(), std::span<const caprl::RolloutGroup>(captions), 1.0));
   return figures.at("validation.accuracy.now");
-}
-
-/// The figures that say how fast a run was, from its logs.
-inline void add_run_figures(Summary& summary, const std::string& name, const std::filesystem::path& run_folder) {
-  const auto values = [&](const std::string& log, const std::string& field) {
-    return caprl::read_series(run_folder / log, field, field).values;
-  };
-  const auto mean = [](const std::vector<double>& list) {
-    double sum = 0;
-    for (const double value : list) sum += value;
-    return list.empty() ? 0.0 : sum / static_cast<double>(list.size());
-  };
-  double seconds = 0;
-  for (const std::string phase : {"rollout", "judge", "update"}) {
-    const auto phase_seconds = values("timings.jsonl", "seconds." + phase);
-    summary.add(name + ".seconds." + phase, mean(phase_seconds));
-    for (const double one : phase_seconds) seconds += one;
-  }
-  summary.add("seconds." + name + "_rl", seconds);
-  for (const std::string rate :
-       {"tokens_per_second.rollout", "tokens_per_second.training", "questions_per_second.judge"}) {
-    summary.add(name + "." + rate, mean(values("timings.jsonl", rate)));
-  }
-  const auto differences = values("metrics.jsonl", "log_probability_difference");
-  summary.add(name + ".logprob.max_difference", differences.empty() ? 0.0 : std::ranges::max(differences));
 }
 
 /// One held-out item with its pictures, captions and the judge's answers.

@@ -31,7 +31,7 @@ struct ReinforceOptions {
   caprl::Index validation_items = 128;
   caprl::Index test_items = 400;
   caprl::Index gallery_items = 3;
-  double learning_rate = 3e-4;
+  double learning_rate = 1e-4;
   double temperature = 1;
   double penalty = -1;
   std::uint64_t seed = 1;

@@ -34,6 +34,11 @@ class Summary {
     caprl::require(has(name), "[Summary] expected a figure " + name);
     return figures_.at(name).get<double>();
   }
+  std::vector<std::string> names() const {
+    std::vector<std::string> names;
+    for (const auto& [name, value] : figures_.items()) names.push_back(name);
+    return names;
+  }
   bool has(const std::string& name) const { return figures_.contains(name); }
   caprl::Interval interval(const std::string& name) const { return {at(name), at(name + ".low"), at(name + ".high")}; }
 
@@ -42,6 +47,11 @@ class Summary {
  private:
   nlohmann::ordered_json figures_ = nlohmann::ordered_json::object();
 };
+
+/// The name of a figure: "image", "accuracy" and "trained" make "image.accuracy.trained". An empty `which` adds nothing.
+inline std::string figure_name(const std::string& prefix, const std::string& figure, const std::string& which) {
+  return prefix + "." + figure + (which.empty() ? "" : "." + which);
+}
 
 /// Figures from "name=number" texts.
 inline Summary parse_figures(const std::vector<std::string>& texts) {

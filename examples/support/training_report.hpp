@@ -10,6 +10,7 @@
 
 #include "caprl/train/report.hpp"
 #include "caprl/train/report_series.hpp"
+#include "support/run_figures.hpp"
 #include "support/stage.hpp"
 
 namespace examples {
@@ -114,6 +115,7 @@ inline void write_training_report(std::span<const Stage> stages, const std::file
     summary.add(stage.summary);
     print_results(stage);
   }
+  add_overall_run_figures(summary);
   page.footer = "caprl";
   caprl::write_report(folder / "report.html", page);
   summary.save(folder / "summary.json");

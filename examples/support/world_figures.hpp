@@ -72,23 +72,23 @@ inline void add_world_figures(Summary& summary, const std::string& name, const s
                               const std::vector<caprl::CaptionItem>& items, const Evaluation& evaluation) {
   if (evaluation.scores.empty()) return;
   summary.add(name + ".chance", caprl::bootstrap_mean(chances(items)));
-  summary.add(name + ".accuracy.grammar." + which, caprl::bootstrap_mean(grammar_accuracies(items, evaluation)));
+  summary.add(figure_name(name, "accuracy.grammar", which), caprl::bootstrap_mean(grammar_accuracies(items, evaluation)));
   std::vector<caprl::ItemShare> unparsable;
   world::CaptionScore total;
   for (const world::CaptionScore& score : evaluation.scores) {
     unparsable.push_back({double(score.unparsable), double(score.sentences)});
     total += score;
   }
-  summary.add(name + ".unparsable." + which, caprl::bootstrap_share(unparsable));
+  summary.add(figure_name(name, "unparsable", which), caprl::bootstrap_share(unparsable));
   const auto temporal = accuracies_of_kinds(items, evaluation, world::is_temporal);
   if (temporal.empty()) return;
-  summary.add(name + ".accuracy.temporal." + which, caprl::bootstrap_mean(temporal));
+  summary.add(figure_name(name, "accuracy.temporal", which), caprl::bootstrap_mean(temporal));
   const auto time = accuracies_of_kinds(items, evaluation,
                                         [](world::QuestionKind kind) { return kind == world::QuestionKind::time; });
-  if (!time.empty()) summary.add(name + ".accuracy.time." + which, caprl::bootstrap_mean(time));
+  if (!time.empty()) summary.add(figure_name(name, "accuracy.time", which), caprl::bootstrap_mean(time));
   if (total.times == 0) return;
-  summary.add(name + ".times.mean_error_seconds." + which, double(total.time_error_seconds) / total.times);
-  summary.add(name + ".times.within_one_second." + which, double(total.times_near) / total.times);
+  summary.add(figure_name(name, "times.mean_error_seconds", which), double(total.time_error_seconds) / total.times);
+  summary.add(figure_name(name, "times.within_one_second", which), double(total.times_near) / total.times);
 }
 
 /// The differences that only the example world has; nothing for other data.
@@ -96,11 +96,11 @@ inline void add_world_gains(Summary& summary, const std::string& name, const std
                             const std::vector<caprl::CaptionItem>& items, const Evaluation& before,
                             const Evaluation& after) {
   if (after.scores.empty()) return;
-  summary.add(name + ".accuracy.grammar.gain." + which,
+  summary.add(figure_name(name, "accuracy.grammar.gain", which),
               caprl::bootstrap_difference(grammar_accuracies(items, after), grammar_accuracies(items, before)));
   const auto temporal = accuracies_of_kinds(items, after, world::is_temporal);
   if (temporal.empty()) return;
-  summary.add(name + ".accuracy.temporal.gain." + which,
+  summary.add(figure_name(name, "accuracy.temporal.gain", which),
               caprl::bootstrap_difference(temporal, accuracies_of_kinds(items, before, world::is_temporal)));
 }
 

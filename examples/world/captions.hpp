@@ -56,18 +56,33 @@ inline CaptionStyle medium_style(RandomStream& random) {
 /// All objects with all attributes, and nothing of what happens: a clip described like a picture.
 inline CaptionStyle still_style() { return {.count = 0, .background = 0, .event = 0}; }
 
-/// How often the supervised captions of a base are dense, still and medium; the rest is terse. Terse also in the mode:
-/// the likeliest first word of a caption is "a", which leads to terse ones, while dense ones begin with a count or the
-/// background.
+/// How often supervised captions are dense, still and medium; the rest is terse. Terse also in the mode: the likeliest
+/// first word of a caption is "a", which leads to terse ones, while dense ones begin with a count or the background.
 struct CaptionMixture {
   double dense = 0.15;
   double still = 0;
   double medium = 0.2;
+  double eventless = 0;  ///< of all, how many describe objects alone, as densely or tersely as the others
 
-  static CaptionMixture of_images() { return {}; }
-  static CaptionMixture of_clips() { return {.dense = 0.1, .still = 0.08, .medium = 0.15}; }
+  /// A clip's events are told as often as its objects.
+  static CaptionMixture mixed(bool is_clip) {
+    return is_clip ? CaptionMixture{.dense = 0.1, .still = 0.08, .medium = 0.15} : CaptionMixture{};
+  }
+  /// What a base is left with: most captions of clips describe them like pictures, however much they tell of objects.
+  static CaptionMixture of_base(bool is_clip) { return {.eventless = is_clip ? 0.75 : 0}; }
 
   CaptionStyle draw(RandomStream& random, bool is_clip) const {
+    CaptionStyle style = draw_density(random, is_clip);
+    if (eventless > 0 && random.uniform() < eventless) {
+      if (style.events_exactly > 0) style.objects_exactly = style.events_exactly;
+      style.event = 0;
+      style.events_exactly = 0;
+    }
+    return style;
+  }
+
+ private:
+  CaptionStyle draw_density(RandomStream& random, bool is_clip) const {
     const double u = random.uniform();
     if (u < dense) return dense_style();
     if (u < dense + still) return still_style();
@@ -202,12 +217,12 @@ inline std::string write_caption(const Clip& clip, const CaptionStyle& style, Ra
   return join_sentences(clip_sentences(clip, style, random));
 }
 
-/// A supervised caption of the base's mixture.
-inline std::string mixture_caption(const Scene& scene, RandomStream& random) {
-  return write_caption(scene, CaptionMixture::of_images().draw(random, false), random);
+/// A supervised caption of a mixture.
+inline std::string mixture_caption(const Scene& scene, const CaptionMixture& mixture, RandomStream& random) {
+  return write_caption(scene, mixture.draw(random, false), random);
 }
-inline std::string mixture_caption(const Clip& clip, RandomStream& random) {
-  return write_caption(clip, CaptionMixture::of_clips().draw(random, true), random);
+inline std::string mixture_caption(const Clip& clip, const CaptionMixture& mixture, RandomStream& random) {
+  return write_caption(clip, mixture.draw(random, true), random);
 }
 
 /// The truth written out: dense, so that everything that is asked can be answered.
