@@ -47,7 +47,7 @@ echo "[3/4] reinforcing the captioner on pictures"
 echo "[4/4] reinforcing it on clips"
 "$programs/caption_videos" --data "$world/videos_train.jsonl" --validation "$world/videos_validation.jsonl" \
   --test "$world/videos_test.jsonl" --model "$out/image/model" --judge "$weights/judge1" --steps "$clip_steps" \
-  --batch "$clip_batch" --gallery-items 1 --no-report --out "$out/video"
+  --batch "$clip_batch" --learning-rate 2e-4 --gallery-items 1 --no-report --out "$out/video"
 trap - EXIT
 "$programs/report" "$out/image" "$out/video" --out "$out" --figure "seconds.build=$build_seconds" \
   --figure "seconds.total=$(spent seconds.total)"

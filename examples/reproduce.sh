@@ -104,7 +104,7 @@ reinforce_videos() {  # NAME BASE OPTIONS...
   shift 2
   "$programs/caption_videos" --data "$world/videos_train.jsonl" --validation "$world/videos_validation.jsonl" \
     --test "${test[video]}" --test-items 16 --model "$base" --judge "$judge" --steps "$clip_steps" \
-    --batch "$clip_batch" --no-report --out "$out/$name" "$@"
+    --batch "$clip_batch" --learning-rate 2e-4 --no-report --out "$out/$name" "$@"
 }
 
 captions() {  # DATA OUT MODEL OPTIONS...: a line that is there is not captioned again
