@@ -53,7 +53,8 @@ fi
 echo "$made_by" >"$out/made_by"
 
 world=$out/world
-export OMP_NUM_THREADS=1
+lanes=$(nproc)
+export OMP_NUM_THREADS=1  # which nproc follows
 judge=$weights/judge1 second_judge=$weights/judge2
 declare -A test=([image]=$world/images_test.jsonl [video]=$world/videos_test_8s.jsonl)
 stage() {  # NAME COMMAND...: runs the command once; its figures go to a file of the stage's own
@@ -73,7 +74,7 @@ stage() {  # NAME COMMAND...: runs the command once; its figures go to a file of
 side_by_side() {  # COMMAND...: as many at once as there are processors
   local command job jobs=()
   for command in "$@"; do
-    while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
+    while [ "$(jobs -rp | wc -l)" -ge "$lanes" ]; do wait -n; done
     (
       trap 'exit 130' TERM
       trap 'stop $?' EXIT
