@@ -14,8 +14,10 @@
 #include "caprl/model/language_model.hpp"
 #include "support/captions_file.hpp"
 #include "support/evaluation.hpp"
+#include "support/fingerprint.hpp"
 #include "support/gain.hpp"
 #include "support/judge_options.hpp"
+#include "support/kept_answers.hpp"
 #include "support/program.hpp"
 #include "support/world_figures.hpp"
 
@@ -25,7 +27,7 @@ using namespace examples;
 namespace {
 
 struct Options {
-  std::filesystem::path data, captions, before, out;
+  std::filesystem::path data, captions, before, kept_answers, out;
   JudgeOptions judge;
   std::string name = "image";
   std::string which = "trained";
@@ -63,7 +65,12 @@ Evaluation evaluate(const Options& options, const ExactJudge<float>& judge, cons
   } else {
     for (const auto& of_item : captions) chosen.push_back(of_item.front());
   }
-  Evaluation evaluation = evaluate_captions(judge, all, std::move(chosen));
+  const std::string asked = options.kept_answers.empty()
+                                ? ""
+                                : fingerprint(options.judge.folder) +
+                                      (options.judge.standard_prompt ? " standard " : " ") + fingerprint(options.data);
+  auto judged = kept_caption_accuracy(options.kept_answers, asked, judge, all, chosen);
+  Evaluation evaluation = evaluation_of(all, std::move(chosen), std::move(judged));
   if (options.blind) leave_out_abstaining(all, evaluation);
   return evaluation;
 }
@@ -116,6 +123,8 @@ int main(int argc, char** argv) {
   app.add_option("--name", options.name, "First part of the figures' names")->capture_default_str();
   app.add_option("--which", options.which, "Last part of the figures' names")->capture_default_str();
   app.add_flag("--second-judge", options.second_judge, "Only accuracy, under the name accuracy.second_judge");
+  app.add_option("--keep-answers", options.kept_answers,
+                 "Folder that keeps what judges answer: asked again, it is read");
   app.add_option("--out", options.out, "summary.json to add the figures to");
   add_threads_option(app);
   return run_program(argc, argv, app, [&] {

@@ -113,12 +113,15 @@ captions() {  # DATA OUT MODEL OPTIONS...: a line that is there is not captioned
   shift 3
   "$programs/caption" --data "$data" --model "$model" --maximum-tokens 96 --batch 64 --out "$file" "$@"
 }
-measure() {  # image|video|PREFIX.image WHICH OPTIONS...: by both judges
+# By the training judge, and by the second one where gates or tables ask for it.
+measure() {  # image|video|PREFIX.image WHICH OPTIONS...
   local name=$1 which=$2
   shift 2
-  local asked=(--data "${test[${name##*.}]}" --name "$name" --which "$which" --out "$figures")
+  local asked=(--data "${test[${name##*.}]}" --name "$name" --which "$which" --keep-answers "$out/answers" --out "$figures")
   "$programs/measure" "${asked[@]}" --judge "$judge" "$@"
-  "$programs/measure" "${asked[@]}" --judge "$second_judge" --second-judge "$@"
+  case ${which#greedy.} in
+    base* | start.* | trained.* | truth) "$programs/measure" "${asked[@]}" --judge "$second_judge" --second-judge "$@" ;;
+  esac
 }
 # A captioner's sampled and greedy captions of the test items, measured; the gain is over another captioner's.
 caption_and_measure() {  # image|video|PREFIX.image FOLDER MODEL WHICH [FOLDER OF BASE]

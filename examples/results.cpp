@@ -138,8 +138,8 @@ std::string captions_table(const Summary& summary, const std::string& medium, co
     const bool control = name.starts_with("control.");
     rows.push_back({name});
     for (const std::string& figure : figures) {
-      rows.back().push_back(cell(summary, control ? figure_name(name + "." + medium, figure, "")
-                                                  : figure_name(medium, figure, name)));
+      rows.back().push_back(
+          cell(summary, control ? figure_name(name + "." + medium, figure, "") : figure_name(medium, figure, name)));
     }
   }
   return table(header, rows);
@@ -268,8 +268,7 @@ int main(int argc, char** argv) {
   app.add_option("--figures", options.figures, "What measure, leaks, check_judge and compare_judges wrote")
       ->required()
       ->check(CLI::ExistingFile);
-  app.add_option("--runs", options.runs, "Folders of runs, of which the speed is taken")
-      ->check(CLI::ExistingDirectory);
+  app.add_option("--runs", options.runs, "Folders of runs, of which the speed is taken")->check(CLI::ExistingDirectory);
   app.add_option("--summary", options.summary, "summary.json to write, with all figures");
   app.add_option("--out", options.out, "Markdown file to write")->required();
   return run_program(argc, argv, app, [&] { run(options); });

@@ -90,6 +90,12 @@ run caption --model whole/model --maximum-tokens 24 --data world/images_test.jso
 run caption --model whole/model --maximum-tokens 24 --data world/images_validation.jsonl --out validation.jsonl
 measured=(--data world/images_test.jsonl --judge judge/model --name image --out figures.json)
 run measure "${measured[@]}" --captions captions.jsonl --before other.jsonl --which trained
+cp figures.json asked.json
+for answers in asked read; do
+  run measure "${measured[@]}" --captions captions.jsonl --before other.jsonl --which trained --keep-answers answers
+  cmp -s figures.json asked.json || fail "answers that are kept ($answers) give other figures"
+done
+[ "$(find answers -type f | wc -l)" -eq 2 ] || fail "expected the answers of two files of captions"
 run measure "${measured[@]}" --captions other.jsonl --best --which best
 run measure "${measured[@]}" --truth --which truth
 run measure "${measured[@]}" --blind --which blind

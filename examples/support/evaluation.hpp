@@ -66,18 +66,25 @@ inline std::optional<world::CaptionScore> world_score(const caprl::CaptionItem& 
   return world::score_caption(parsed, world::scene_from_json(scene, item.where));
 }
 
-/// Judges given captions, one for each item.
-template <class T>
-Evaluation evaluate_captions(const caprl::ExactJudge<T>& judge, std::span<const caprl::CaptionItem* const> items,
-                             std::vector<caprl::Caption> captions) {
+/// Given captions, one for each item, that a judge has answered from.
+inline Evaluation evaluation_of(std::span<const caprl::CaptionItem* const> items, std::vector<caprl::Caption> captions,
+                                std::vector<caprl::ItemAccuracy> judged) {
   Evaluation evaluation;
-  evaluation.judged = caprl::caption_accuracy(judge, items, captions);
+  evaluation.judged = std::move(judged);
   for (std::size_t i = 0; i < items.size(); ++i) {
     if (const auto score = world_score(*items[i], captions[i].text)) evaluation.scores.push_back(*score);
   }
   if (evaluation.scores.size() != items.size()) evaluation.scores.clear();
   evaluation.captions = std::move(captions);
   return evaluation;
+}
+
+/// Judges given captions, one for each item.
+template <class T>
+Evaluation evaluate_captions(const caprl::ExactJudge<T>& judge, std::span<const caprl::CaptionItem* const> items,
+                             std::vector<caprl::Caption> captions) {
+  auto judged = caprl::caption_accuracy(judge, items, captions);
+  return evaluation_of(items, std::move(captions), std::move(judged));
 }
 
 /// Without a caption there is nothing to abstain for: what is left are the options.

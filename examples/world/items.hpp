@@ -14,7 +14,8 @@
 
 namespace world {
 
-/// One item of a set: a scene or a clip, with questions, a caption of the base's mixture, and three to learn from before.
+/// One item of a set: a scene or a clip, with questions, a caption of the base's mixture, and three to learn from
+/// before.
 template <class Content>
 struct WorldItem {
   Content content;
