@@ -64,7 +64,9 @@ for i in 1 2; do
     --steps "$base_steps" --learning-rate 1e-3 --seed $((seed + 4)) --bf16
   sft "$out/again$i" --model "$out/mixture$i/model" "${long[@]}" --caption-field caption_dense \
     --steps "$clip_steps" --batch 32 --learning-rate 1e-3 --seed $((seed + 5))
-  sft "$out/captioner$i" --model "$out/again$i/model" "${both[@]}" \
+  sft "$out/longer$i" --model "$out/again$i/model" "${long[@]}" --caption-field caption_dense \
+    --steps $((2 * clip_steps)) --batch 32 --learning-rate 1e-3 --seed $((seed + 7))
+  sft "$out/captioner$i" --model "$out/longer$i/model" "${both[@]}" \
     --steps $((base_steps / 2)) --learning-rate 3e-4 --seed $((seed + 6)) --bf16
 done
 # The second judge is larger and never trained against: it tells whether a captioner only pleases the first.

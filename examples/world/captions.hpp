@@ -69,7 +69,7 @@ struct CaptionMixture {
     return is_clip ? CaptionMixture{.dense = 0.1, .still = 0.08, .medium = 0.15} : CaptionMixture{};
   }
   /// What a base is left with: most captions of clips describe them like pictures, however much they tell of objects.
-  static CaptionMixture of_base(bool is_clip) { return {.eventless = is_clip ? 0.75 : 0}; }
+  static CaptionMixture of_base(bool is_clip) { return {.eventless = is_clip ? 0.85 : 0}; }
 
   CaptionStyle draw(RandomStream& random, bool is_clip) const {
     CaptionStyle style = draw_density(random, is_clip);
