@@ -4,6 +4,7 @@
 ///     caption_videos --data videos.jsonl images.jsonl --validation validation.jsonl --test test.jsonl
 ///                    --model base --judge judge --out build/run
 #include "caprl/data/load_media.hpp"
+#include "caprl/data/read_durations.hpp"
 #include "caprl/judge/stamp_term.hpp"
 #include "caprl/judge/weighted_sum.hpp"
 #include "support/frame_options.hpp"
@@ -23,18 +24,12 @@ int main(int argc, char** argv) {
     const auto with_stamps = [&](auto judge) {
       return WeightedSum{Weighted{std::move(judge), 1.0}, Weighted{StampTerm{}, stamp_weight}};
     };
-    const auto read_durations = [](std::vector<CaptionItem>& items) {
-      for (CaptionItem& item : items) {
-        if (item.media.front().kind != MediaKind::video) continue;
-        item.duration_seconds = VideoReader(item.media.front().path.string()).timeline().duration_seconds;
-      }
-    };
     options.recorded = {{"frames_per_second", frames.frames_per_second},
                         {"maximum_frames", frames.maximum},
                         {"stamp_weight", stamp_weight}};
     const Index side = read_tiny_vlm_settings(options.model / "config.json").vision.image_size;
-    const auto stage =
-        examples::reinforce(options, "video", LoadMedia<FixedRate>{frames, {side, side}}, with_stamps, read_durations);
+    const auto stage = examples::reinforce(options, "video", LoadMedia<FixedRate>{frames, {side, side}}, with_stamps,
+                                           [](std::vector<CaptionItem>& items) { read_durations(items); });
     if (stage && !options.no_report) examples::write_training_report({&*stage, 1}, options.out);
   });
 }

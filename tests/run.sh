@@ -12,4 +12,6 @@ esac
 bash cmake/install_packages.sh
 cmake --preset "$preset" >"$(mktemp)"
 cmake --build --preset "$preset" --target tests
-ctest --preset "$preset"
+# Everything that tests use is there now, so what is absent is a failure; a few large files of others are not ours.
+CAPRL_TESTS_COMPLETE=1 ctest --preset "$preset"
+grep -h "[Ss][Kk][Ii][Pp][Pp][Ee][Dd]: " "build/$preset/Testing/Temporary/LastTest.log" || true

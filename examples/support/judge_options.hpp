@@ -11,9 +11,12 @@ namespace examples {
 struct JudgeOptions {
   std::filesystem::path folder;
   bool standard_prompt = false;
+  bool empty_thinking = false;
 
   caprl::QuestionPrompt prompt() const {
-    return standard_prompt ? caprl::QuestionPrompt::standard() : caprl::QuestionPrompt::brief();
+    auto prompt = standard_prompt ? caprl::QuestionPrompt::standard() : caprl::QuestionPrompt::brief();
+    prompt.empty_thinking = empty_thinking;
+    return prompt;
   }
 };
 
@@ -21,6 +24,8 @@ inline void add_judge_options(CLI::App& app, JudgeOptions& options) {
   app.add_option("--judge", options.folder, "Folder of the judge")->required()->check(CLI::ExistingDirectory);
   app.add_flag("--standard-prompt", options.standard_prompt,
                "Ask the judge with instructions and worked examples: for instructed language models");
+  app.add_flag("--empty-thinking", options.empty_thinking,
+               "Begin the judge's answer with an empty thinking block: for models that would think first");
 }
 
 }  // namespace examples

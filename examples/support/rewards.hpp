@@ -9,6 +9,7 @@
 
 #include "caprl/core/hash.hpp"
 #include "caprl/core/random.hpp"
+#include "caprl/core/recorded_numbers.hpp"
 #include "caprl/judge/per_caption.hpp"
 #include "caprl/judge/reward_judge.hpp"
 
@@ -19,7 +20,10 @@ namespace examples {
 class AnyReward {
  public:
   template <caprl::RewardJudge Judge>
-  explicit AnyReward(Judge judge) : part_names_(judge.part_names()), part_weights_(caprl::part_weights(judge)) {
+  explicit AnyReward(Judge judge)
+      : part_names_(judge.part_names()),
+        part_weights_(caprl::part_weights(judge)),
+        recorded_(caprl::recorded_numbers(judge)) {
     const auto shared = std::make_shared<Judge>(std::move(judge));
     score_ = [shared](std::span<const caprl::JudgeRequest> requests) { return shared->score(requests); };
   }
@@ -29,10 +33,12 @@ class AnyReward {
   }
   std::vector<std::string> part_names() const { return part_names_; }
   std::vector<double> part_weights() const { return part_weights_; }
+  caprl::RecordedNumbers recorded() const { return recorded_; }
 
  private:
   std::vector<std::string> part_names_;
   std::vector<double> part_weights_;
+  caprl::RecordedNumbers recorded_;
   std::function<std::vector<std::vector<caprl::Reward>>(std::span<const caprl::JudgeRequest>)> score_;
 };
 
@@ -57,6 +63,7 @@ struct PermutedRewards {
   }
   std::vector<std::string> part_names() const { return judge.part_names(); }
   std::vector<double> part_weights() const { return judge.part_weights(); }
+  caprl::RecordedNumbers recorded() const { return judge.recorded(); }
 };
 
 /// Control: a caption is asked the questions of the batch's next item.
@@ -64,12 +71,14 @@ struct OtherItemsRewards {
   AnyReward judge;
 
   std::vector<std::vector<caprl::Reward>> score(std::span<const caprl::JudgeRequest> requests) const {
+    caprl::require(requests.size() >= 2, "[OtherItemsRewards] expected a batch of at least two items");
     std::vector<caprl::JudgeRequest> others(requests.begin(), requests.end());
     for (std::size_t i = 0; i < others.size(); ++i) others[i].item = requests[(i + 1) % requests.size()].item;
     return judge.score(others);
   }
   std::vector<std::string> part_names() const { return judge.part_names(); }
   std::vector<double> part_weights() const { return judge.part_weights(); }
+  caprl::RecordedNumbers recorded() const { return judge.recorded(); }
 };
 
 inline std::vector<std::string> reward_names() { return {"accuracy", "sampled", "permuted", "other_item", "length"}; }

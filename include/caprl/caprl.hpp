@@ -1,7 +1,7 @@
 #pragma once
 
 /// The whole library but for what needs an optional dependency: video through libav (media/read_video.hpp,
-/// frames/read_clip.hpp, data/load_media.hpp) and CUDA.
+/// frames/read_clip.hpp, data/load_media.hpp, data/read_durations.hpp) and CUDA.
 
 #include "caprl/advantage/advantage_estimator.hpp"
 #include "caprl/advantage/dr_grpo.hpp"
@@ -33,6 +33,7 @@
 #include "caprl/core/log.hpp"
 #include "caprl/core/progress.hpp"
 #include "caprl/core/random.hpp"
+#include "caprl/core/recorded_numbers.hpp"
 #include "caprl/core/threads.hpp"
 #include "caprl/data/caption_data.hpp"
 #include "caprl/data/chat_prompt.hpp"

@@ -1,7 +1,8 @@
 # Compiles SOURCE, which must fail, and checks that the error names what the lines "// expect: ..." say and is at most
 # 20 lines long.
-#   cmake -DCOMPILER=g++ -DINCLUDE=include -DSOURCE=faulty/x.cpp -P check.cmake
-execute_process(COMMAND "${COMPILER}" -std=c++20 -fsyntax-only "-I${INCLUDE}" "${SOURCE}"
+#   cmake -DCOMPILER=g++ -DINCLUDE=include "-DSYSTEM_INCLUDES=/usr/include/eigen3" -DSOURCE=faulty/x.cpp -P check.cmake
+list(TRANSFORM SYSTEM_INCLUDES PREPEND "-isystem")
+execute_process(COMMAND "${COMPILER}" -std=c++20 -fsyntax-only "-I${INCLUDE}" ${SYSTEM_INCLUDES} "${SOURCE}"
                 RESULT_VARIABLE status OUTPUT_VARIABLE ignored ERROR_VARIABLE message)
 if(status EQUAL 0)
   message(FATAL_ERROR "${SOURCE} compiles, but should not")

@@ -10,6 +10,7 @@
 #include "caprl/advantage/advantage_estimator.hpp"
 #include "caprl/frames/frame_sampler.hpp"
 #include "caprl/judge/reward_judge.hpp"
+#include "caprl/policy/policy.hpp"
 #include "caprl/sampling/filters.hpp"
 #include "caprl/sampling/sampler.hpp"
 
@@ -149,6 +150,58 @@ static_assert(!FrameSampler<FrameSamplerOfTimes>);
 static_assert(!FrameSampler<FrameSamplerWithoutLook>);
 static_assert(!FrameSampler<ChangingFrameSampler>);
 
+using Groups = std::vector<RolloutGroup>;
+using GroupSpan = std::span<const RolloutGroup>;
+using Prompts = std::span<const int>;
+
+struct PolicyTypes {
+  using Prompt = int;
+  using value_type = float;
+  using device_type = Cpu;
+};
+struct Encodes {
+  int encode(const CaptionItem&, std::span<const Clip>) const { return 0; }
+};
+struct Generates {
+  template <Sampler S>
+  Groups generate(Prompts, const S&, const GenerateSettings&) const {
+    return {};
+  }
+};
+struct TellsProbabilities {
+  Var<float> log_probabilities(Prompts, GroupSpan, double) const { return {}; }
+};
+struct NamesBlocks {
+  std::vector<NamedBlock<float, Cpu>> blocks() const { return {}; }
+};
+struct GoodPolicy : PolicyTypes, Encodes, Generates, TellsProbabilities, NamesBlocks {};
+struct PolicyWithoutTypes : Encodes, Generates, TellsProbabilities, NamesBlocks {};
+struct PolicyOfOtherPrompts : PolicyTypes, Generates, TellsProbabilities, NamesBlocks {
+  std::string encode(const CaptionItem&, std::span<const Clip>) const { return {}; }
+};
+struct PolicyWithoutGenerate : PolicyTypes, Encodes, TellsProbabilities, NamesBlocks {};
+struct ChangingPolicy : PolicyTypes, Encodes, TellsProbabilities, NamesBlocks {
+  template <Sampler S>
+  Groups generate(Prompts, const S&, const GenerateSettings&) {
+    return {};
+  }
+};
+struct PolicyOfPlainNumbers : PolicyTypes, Encodes, Generates, NamesBlocks {
+  std::vector<float> log_probabilities(Prompts, GroupSpan, double) const { return {}; }
+};
+struct PolicyWithoutTemperature : PolicyTypes, Encodes, Generates, NamesBlocks {
+  Var<float> log_probabilities(Prompts, GroupSpan) const { return {}; }
+};
+struct PolicyWithoutBlocks : PolicyTypes, Encodes, Generates, TellsProbabilities {};
+static_assert(Policy<GoodPolicy>);
+static_assert(!Policy<PolicyWithoutTypes>);
+static_assert(!Policy<PolicyOfOtherPrompts>);
+static_assert(!Policy<PolicyWithoutGenerate>);
+static_assert(!Policy<ChangingPolicy>);
+static_assert(!Policy<PolicyOfPlainNumbers>);
+static_assert(!Policy<PolicyWithoutTemperature>);
+static_assert(!Policy<PolicyWithoutBlocks>);
+
 }  // namespace
 
 TEST_CASE("concepts accept one good type and refuse types with one fault") {
@@ -157,4 +210,5 @@ TEST_CASE("concepts accept one good type and refuse types with one fault") {
   CHECK(Sampler<GoodSampler>);
   CHECK(LogitFilter<GoodFilter>);
   CHECK(FrameSampler<GoodFrameSampler>);
+  CHECK(Policy<GoodPolicy>);
 }

@@ -34,10 +34,7 @@ std::string four_scenes(const VideoFiles& files) {
 }  // namespace
 
 TEST_CASE("a clip holds the frames that its sampler chose, with their times") {
-  if (!have_ffmpeg()) {
-    MESSAGE("skipped: no ffmpeg to make clips with");
-    return;
-  }
+  if (!have_ffmpeg()) return;
   const VideoFiles files;
   const std::string path = four_scenes(files);
 
@@ -66,10 +63,7 @@ TEST_CASE("a clip holds the frames that its sampler chose, with their times") {
 }
 
 TEST_CASE("a sampler that breaks its laws is an error") {
-  if (!have_ffmpeg()) {
-    MESSAGE("skipped: no ffmpeg to make clips with");
-    return;
-  }
+  if (!have_ffmpeg()) return;
   const VideoFiles files;
   const std::string path = four_scenes(files);
   VideoReader reader(path);

@@ -13,6 +13,7 @@
 #include "caprl/frames/uniform.hpp"
 #include "caprl/policy/vlm_policy.hpp"
 #include "support/policy_laws.hpp"
+#include "support/skipped.hpp"
 #include "support/tiny_world.hpp"
 
 /// Photographs and clips that we did not make, from the file to captions and their log-probabilities.
@@ -24,9 +25,9 @@ namespace {
 const std::filesystem::path found_media = "/usr/share/doc/opencv-doc/examples/data";
 
 bool have_found_media() {
-  if (std::filesystem::exists(found_media)) return true;
-  MESSAGE("skipped: Debian's opencv-doc is not installed");
-  return false;
+  const bool found = std::filesystem::exists(found_media);
+  if (!found) report_skipped(found_media.string() + " of Debian's opencv-doc");
+  return found;
 }
 
 TinyVlmPolicy<> small_policy() {

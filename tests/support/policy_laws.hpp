@@ -30,7 +30,7 @@ inline bool well_formed(const std::vector<RolloutGroup>& groups, std::size_t pro
     return tokens >= 1 && tokens <= settings.maximum_tokens &&
            rollout.log_probabilities.size() == rollout.tokens.size() &&
            std::ranges::all_of(rollout.log_probabilities, [](float p) { return p <= 1e-6f; }) &&
-           (!rollout.caption.truncated || tokens == settings.maximum_tokens) && rollout.caption.tokens <= tokens;
+           (!rollout.caption.truncated || tokens == settings.maximum_tokens);
   };
   return groups.size() == prompts && std::ranges::all_of(groups, [&](const RolloutGroup& group) {
            return static_cast<Index>(group.size()) == settings.samples && std::ranges::all_of(group, rollout_is);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "caprl/media/image.hpp"
+#include "support/skipped.hpp"
 
 /// What a command prints.
 inline std::string output_of(const std::string& command) {
@@ -26,8 +27,17 @@ inline std::string output_of(const std::string& command) {
   return text;
 }
 
+/// False, and reported, where the programs are absent.
 inline bool have_ffmpeg() {
   static const bool found = std::system("ffmpeg -version >/dev/null 2>&1 && ffprobe -version >/dev/null 2>&1") == 0;
+  if (!found) report_skipped("the programs ffmpeg and ffprobe");
+  return found;
+}
+
+/// Of Debian's opencv-doc. False, and reported, where it is absent.
+inline bool have_found_file(const std::filesystem::path& path) {
+  const bool found = std::filesystem::exists(path);
+  if (!found) report_skipped(path.string() + " of Debian's opencv-doc");
   return found;
 }
 

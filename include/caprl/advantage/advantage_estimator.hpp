@@ -33,6 +33,8 @@ struct Advantages {
 /// Required of an estimator `e`:
 ///   e(batch)   one advantage for each rollout, and which groups had spread
 ///
+/// It may have e.recorded(), its settings for a run to record: see core/recorded_numbers.hpp.
+///
 /// Laws (advantage/estimator_laws.hpp in the tests checks them on every estimator; where an estimator's baseline is the
 /// whole batch's, read "batch" for "group"):
 ///   - rewards that are all equal within a group give advantages of exactly 0;

@@ -4,6 +4,7 @@
 
 #include "caprl/advantage/advantage_estimator.hpp"
 #include "caprl/advantage/statistics.hpp"
+#include "caprl/core/recorded_numbers.hpp"
 
 namespace caprl {
 
@@ -17,6 +18,8 @@ struct DrGrpo {
     require_valid(batch, "DrGrpo");
     return for_groups_with_spread(batch, spread_floor, advantages_of_group);
   }
+
+  RecordedNumbers recorded() const { return {{"dr_grpo.spread_floor", spread_floor}}; }
 
   /// `rewards`, `advantages` [G].
   static void advantages_of_group(std::span<const double> rewards, std::span<double> advantages) {

@@ -8,6 +8,7 @@
 #include "caprl/advantage/advantage_estimator.hpp"
 #include "caprl/advantage/grpo.hpp"
 #include "caprl/advantage/statistics.hpp"
+#include "caprl/core/recorded_numbers.hpp"
 
 namespace caprl {
 
@@ -33,6 +34,13 @@ struct Gdpo {
     }
     if (normalise_batch) scale_over_batch(result.values, epsilon);
     return result;
+  }
+
+  RecordedNumbers recorded() const {
+    return {{"gdpo.sample_deviation", deviation == Deviation::sample},
+            {"gdpo.spread_floor", spread_floor},
+            {"gdpo.epsilon", epsilon},
+            {"gdpo.normalise_batch", normalise_batch}};
   }
 
  private:

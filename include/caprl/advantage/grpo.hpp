@@ -4,6 +4,7 @@
 
 #include "caprl/advantage/advantage_estimator.hpp"
 #include "caprl/advantage/statistics.hpp"
+#include "caprl/core/recorded_numbers.hpp"
 
 namespace caprl {
 
@@ -22,6 +23,12 @@ struct Grpo {
     return for_groups_with_spread(batch, spread_floor, [this](std::span<const double> rewards, std::span<double> out) {
       normalise(rewards, out);
     });
+  }
+
+  RecordedNumbers recorded() const {
+    return {{"grpo.sample_deviation", deviation == Deviation::sample},
+            {"grpo.spread_floor", spread_floor},
+            {"grpo.epsilon", epsilon}};
   }
 
   /// `rewards`, `advantages` [G], G >= 2.

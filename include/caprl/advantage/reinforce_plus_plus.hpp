@@ -5,6 +5,7 @@
 #include "caprl/advantage/advantage_estimator.hpp"
 #include "caprl/advantage/dr_grpo.hpp"
 #include "caprl/advantage/statistics.hpp"
+#include "caprl/core/recorded_numbers.hpp"
 
 namespace caprl {
 
@@ -25,6 +26,12 @@ struct ReinforcePlusPlus {
     Advantages result = group_baseline ? DrGrpo{.spread_floor = spread_floor}(batch) : centred_on_batch(batch);
     scale_over_batch(result.values, epsilon);
     return result;
+  }
+
+  RecordedNumbers recorded() const {
+    return {{"reinforce_plus_plus.group_baseline", group_baseline},
+            {"reinforce_plus_plus.spread_floor", spread_floor},
+            {"reinforce_plus_plus.epsilon", epsilon}};
   }
 
  private:

@@ -4,6 +4,7 @@
 
 #include "caprl/advantage/advantage_estimator.hpp"
 #include "caprl/advantage/statistics.hpp"
+#include "caprl/core/recorded_numbers.hpp"
 
 namespace caprl {
 
@@ -21,6 +22,10 @@ struct Rloo {
     Advantages result = for_groups_with_spread(batch, spread_floor, advantages_of_group);
     if (whiten) scale_over_batch(result.values, epsilon);
     return result;
+  }
+
+  RecordedNumbers recorded() const {
+    return {{"rloo.whiten", whiten}, {"rloo.spread_floor", spread_floor}, {"rloo.epsilon", epsilon}};
   }
 
   /// `rewards`, `advantages` [G], G >= 2.

@@ -34,14 +34,14 @@ struct CaptionItem {
   std::vector<Question> questions;  ///< may be empty for captioning and supervised data
   std::string caption;              ///< the supervised target, or empty
   std::string source;               ///< the data set's own name for the kind of item
-  double duration_seconds = 0;      ///< of a video, once it is known; 0 otherwise
+  double duration_seconds = 0;      ///< of a video, once it is known (`read_durations`); 0 otherwise
   std::string extra;                ///< the line's other fields as the text of a JSON object, if they were asked for
 };
 
 /// A caption as judges see it.
 struct Caption {
   std::string text;
-  Index tokens = 0;        ///< length in the policy's tokens, without the one that ends it
+  Index tokens = 0;        ///< length of the text in the policy's tokens, without special ones
   bool truncated = false;  ///< stopped by the length limit, not by the policy
 };
 

@@ -49,6 +49,15 @@ class ExactJudge {
   }
 
   std::vector<std::string> part_names() const { return {"accuracy"}; }
+  /// All but the wording and the model. A penalty of -1 is that of guessing.
+  RecordedNumbers recorded() const {
+    RecordedNumbers numbers = settings_.orders.recorded();
+    numbers.emplace_back("temperature", settings_.temperature);
+    numbers.emplace_back("penalty", settings_.penalty.value_or(-1));
+    numbers.emplace_back("letters_only", settings_.letters_only);
+    numbers.emplace_back("bf16", settings_.weights == WeightFormat::bf16);
+    return numbers;
+  }
 
   /// A caption's reward is the mean score of its item's questions.
   std::vector<std::vector<Reward>> score(std::span<const JudgeRequest> requests) const {

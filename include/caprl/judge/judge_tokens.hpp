@@ -1,6 +1,6 @@
 #pragma once
 
-#include <optional>
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -8,19 +8,19 @@
 
 #include "caprl/judge/question_prompt.hpp"
 #include "caprl/tensor/prefix_tree_builder.hpp"
-#include "caprl/text/special_tokens.hpp"
+#include "caprl/text/chat_template.hpp"
 #include "caprl/text/tokenizer.hpp"
 
 namespace caprl {
 
-/// A judge's prompts as tokens. What comes before the caption, the caption and what comes after it are tokenised apart:
-/// so the prompts of one caption share their beginning to the token, and nothing in a caption can become a special
-/// token.
+/// A judge's prompts as tokens: a chat, cut where the caption and the question go. What comes before the caption, the
+/// caption and what comes after it are tokenised apart: so the prompts of one caption share their beginning to the
+/// token, and nothing in a caption can become a special token.
 class JudgeTokens {
  public:
-  JudgeTokens(const Tokenizer& tokenizer, QuestionPrompt prompt)
-      : tokenizer_(tokenizer), special_(SpecialTokenIds::of(tokenizer)), prompt_(std::move(prompt)) {
-    detail::prompt_slots(prompt_.text);  // throws where one is missing
+  /// Throws Error where the prompt lacks a slot or the tokenizer a special token.
+  JudgeTokens(const Tokenizer& tokenizer, QuestionPrompt prompt) : tokenizer_(tokenizer), prompt_(std::move(prompt)) {
+    cut_chat(ChatTemplate(tokenizer_));
     for (char letter = 'A'; letter <= 'Z'; ++letter) letters_.push_back(variants(letter));
   }
 
@@ -28,23 +28,12 @@ class JudgeTokens {
 
   /// The turn up to the caption, and the caption.
   std::vector<Token> before_question(std::string_view caption) const {
-    std::vector<Token> tokens;
-    if (!prompt_.system.empty()) append_turn(tokens, "system\n" + prompt_.system);
-    tokens.push_back(special_.turn_start);
-    append(tokens, "user\n" + std::string(detail::prompt_slots(prompt_.text).before_caption));
-    append(tokens, escape_caption(prompt_, std::string(caption)));
-    return tokens;
+    return joined(before_caption_, tokenizer_.encode(escape_caption(prompt_, std::string(caption))));
   }
 
   /// The question, its options in the given order, and the beginning of the answer.
   std::vector<Token> question_tokens(const Question& question, const OptionOrder& order) const {
-    std::vector<Token> tokens;
-    append(tokens, write_question(prompt_, question, order));
-    tokens.push_back(special_.turn_end);
-    append(tokens, "\n");
-    tokens.push_back(special_.turn_start);
-    append(tokens, "assistant\n" + prompt_.prefill);
-    return tokens;
+    return joined(tokenizer_.encode(write_question(prompt_, question, order)), after_question_);
   }
 
   /// The tokens that name a letter: " A" and "A", as far as each is one token.
@@ -62,20 +51,27 @@ class JudgeTokens {
     return found;
   }
 
-  void append(std::vector<Token>& tokens, const std::string& text) const {
-    const std::vector<Token> more = tokenizer_.encode(text);
-    tokens.insert(tokens.end(), more.begin(), more.end());
+  /// The chat whose user says what stands before the caption, in two: before and after the end of that turn.
+  void cut_chat(const ChatTemplate& chat) {
+    std::vector<ChatMessage> messages;
+    if (!prompt_.system.empty()) messages.push_back(ChatMessage::of_text("system", prompt_.system));
+    messages.push_back(ChatMessage::of_text("user", std::string(detail::prompt_slots(prompt_.text).before_caption)));
+    const std::vector<Token> tokens =
+        chat.render(messages, {.assistant_prefill = prompt_.prefill, .empty_thinking = prompt_.empty_thinking}).tokens;
+    const auto last_end = std::find(tokens.rbegin(), tokens.rend(), chat.special_tokens().turn_end);
+    before_caption_.assign(tokens.begin(), last_end.base() - 1);
+    after_question_.assign(last_end.base() - 1, tokens.end());
   }
-  void append_turn(std::vector<Token>& tokens, const std::string& text) const {
-    tokens.push_back(special_.turn_start);
-    append(tokens, text);
-    tokens.push_back(special_.turn_end);
-    append(tokens, "\n");
+
+  static std::vector<Token> joined(std::vector<Token> first, const std::vector<Token>& second) {
+    first.insert(first.end(), second.begin(), second.end());
+    return first;
   }
 
   Tokenizer tokenizer_;
-  SpecialTokenIds special_;
   QuestionPrompt prompt_;
+  std::vector<Token> before_caption_;
+  std::vector<Token> after_question_;
   std::vector<std::vector<Token>> letters_;
 };
 

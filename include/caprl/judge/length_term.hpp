@@ -6,6 +6,7 @@
 
 #include "caprl/core/error.hpp"
 #include "caprl/core/index.hpp"
+#include "caprl/core/recorded_numbers.hpp"
 #include "caprl/data/item.hpp"
 #include "caprl/judge/per_caption.hpp"
 #include "caprl/judge/reward_judge.hpp"
@@ -38,6 +39,7 @@ struct LengthTerm {
     return detail::score_by_length(*this, requests);
   }
   std::vector<std::string> part_names() const { return {"length"}; }
+  RecordedNumbers recorded() const { return {{"full_tokens", full_tokens}, {"zero_tokens", zero_tokens}}; }
 };
 
 /// A two-sided gate: 0 up to `lowest`, rising to 1 at `low`, 1 up to `high`, falling to 0 at `highest`.
@@ -59,6 +61,7 @@ struct LengthGate {
     return detail::score_by_length(*this, requests);
   }
   std::vector<std::string> part_names() const { return {"length"}; }
+  RecordedNumbers recorded() const { return {{"lowest", lowest}, {"low", low}, {"high", high}, {"highest", highest}}; }
 };
 
 static_assert(RewardJudge<LengthTerm> && RewardJudge<LengthGate>);

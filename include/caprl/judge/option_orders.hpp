@@ -12,6 +12,7 @@
 #include "caprl/core/hash.hpp"
 #include "caprl/core/index.hpp"
 #include "caprl/core/random.hpp"
+#include "caprl/core/recorded_numbers.hpp"
 #include "caprl/data/item.hpp"
 
 namespace caprl {
@@ -32,6 +33,10 @@ struct OptionOrders {
   Index count = 0;  ///< how many: for `cyclic` 0 is all k of them, fewer are spread evenly from a random one on;
                     ///< for `random` at least 1, more than there are permutations gives each once; `all` ignores it
   std::uint64_t seed = 0;
+
+  RecordedNumbers recorded() const {
+    return {{"orders.kind", static_cast<double>(kind)}, {"orders.count", count}, {"orders.seed", seed}};
+  }
 };
 
 /// A number made of a question's text and options, stable between runs and machines (64-bit FNV-1a).

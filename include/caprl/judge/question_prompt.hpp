@@ -30,6 +30,7 @@ struct QuestionPrompt {
   std::string abstain = "Cannot be answered from the caption";
   char abstain_letter = 0;  ///< 0: the next letter after the last option's; published: always 'F'
   std::string prefill = "The answer is";
+  bool empty_thinking = false;  ///< an empty thinking block before `prefill`: for models that would think first
 
   /// Instruction, two worked examples, markers around the caption: for instructed language models.
   static QuestionPrompt standard();

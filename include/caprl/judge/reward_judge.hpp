@@ -36,7 +36,8 @@ struct JudgeRequest {
 ///   j.score(requests)   for each request a vector with one Reward for each of its captions, in order
 ///   j.part_names()      the names of the parts that a reward's `parts` hold, for logs and estimators
 ///
-/// A judge with several parts also has j.part_weights(), one for each: the total is their weighted sum.
+/// A judge with several parts also has j.part_weights(), one for each: the total is their weighted sum. Any may have
+/// j.recorded(), its settings for a run to record: see core/recorded_numbers.hpp.
 ///
 /// Laws (judge/judge_laws.hpp in the tests checks them):
 ///   - equal captions of one request get equal rewards, and their order does not matter;

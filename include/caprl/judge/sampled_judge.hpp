@@ -65,6 +65,23 @@ class SampledJudge {
   }
 
   std::vector<std::string> part_names() const { return {"accuracy"}; }
+  /// All but the wording and the model. A penalty of -1 is that of guessing.
+  RecordedNumbers recorded() const {
+    RecordedNumbers numbers = settings_.orders ? settings_.orders->recorded() : RecordedNumbers{};
+    numbers.emplace_back("draws", settings_.draws);
+    numbers.emplace_back("temperature", settings_.temperature);
+    numbers.emplace_back("answer_tokens", settings_.answer_tokens);
+    numbers.emplace_back("penalty", settings_.penalty.value_or(-1));
+    numbers.emplace_back("seed", settings_.seed);
+    numbers.emplace_back("bf16", settings_.weights == WeightFormat::bf16);
+    const PublishedFaults& faults = settings_.faults;
+    numbers.emplace_back("faults.questions_by_caption", faults.questions_by_caption);
+    numbers.emplace_back("faults.abstaining_is_wrong", faults.abstaining_is_wrong);
+    numbers.emplace_back("faults.first_capital", faults.first_capital);
+    numbers.emplace_back("faults.fixed_abstain_letter", faults.fixed_abstain_letter);
+    numbers.emplace_back("faults.old_labels", faults.old_labels);
+    return numbers;
+  }
 
   std::vector<std::vector<Reward>> score(std::span<const JudgeRequest> requests) const {
     return rewards_or_missing(requests, [this](std::span<const JudgeRequest> some) {

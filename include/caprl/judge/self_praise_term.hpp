@@ -10,6 +10,7 @@
 
 #include "caprl/core/error.hpp"
 #include "caprl/core/index.hpp"
+#include "caprl/core/recorded_numbers.hpp"
 #include "caprl/data/item.hpp"
 #include "caprl/judge/per_caption.hpp"
 #include "caprl/judge/reward_judge.hpp"
@@ -84,6 +85,7 @@ struct SelfPraiseTerm {
         requests, [this](const CaptionItem&, const Caption& caption) { return Reward::of(value(caption.text)); });
   }
   std::vector<std::string> part_names() const { return {"self_praise"}; }
+  RecordedNumbers recorded() const { return {{"limit", limit}, {"phrases", phrases.size()}}; }
 };
 
 static_assert(RewardJudge<SelfPraiseTerm>);

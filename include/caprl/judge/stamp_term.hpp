@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "caprl/core/index.hpp"
+#include "caprl/core/recorded_numbers.hpp"
 #include "caprl/data/item.hpp"
 #include "caprl/judge/per_caption.hpp"
 #include "caprl/judge/reward_judge.hpp"
@@ -81,6 +82,7 @@ struct StampTerm {
     });
   }
   std::vector<std::string> part_names() const { return {"stamps"}; }
+  RecordedNumbers recorded() const { return {{"published", published}}; }
 };
 
 static_assert(RewardJudge<StampTerm>);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "caprl/core/error.hpp"
+#include "caprl/core/recorded_numbers.hpp"
 #include "caprl/judge/reward_judge.hpp"
 
 namespace caprl {
@@ -55,6 +56,21 @@ class WeightedSum {
   /// Each judge's weight times the weights of its own parts.
   std::vector<double> part_weights() const {
     return gather<double>([](const auto& term) { return weights_of(term); });
+  }
+
+  /// What each judge tells, under the name of its first part.
+  RecordedNumbers recorded() const {
+    const auto names = part_names();
+    RecordedNumbers numbers;
+    std::size_t part = 0;
+    const auto append = [&](const auto& term) {
+      for (const auto& [name, number] : recorded_numbers(term.judge)) {
+        numbers.emplace_back(names.at(part) + "." + name, number);
+      }
+      part += term.judge.part_names().size();
+    };
+    std::apply([&](const auto&... term) { (append(term), ...); }, terms_);
+    return numbers;
   }
 
   /// The judge at a position, to read its figures.

@@ -23,13 +23,19 @@ struct Collected {
   Index tokens() const { return static_cast<Index>(tokens_in(groups)); }
 };
 
-/// Loads and encodes the items' media and samples a group of captions for each.
+/// Loads and encodes the items' media and samples a group of captions for each. Throws Error unless the policy gives
+/// as many groups as there are items, each of `settings.samples` captions.
 template <Policy P, class Load, Sampler S>
 Collected<P> collect(const P& policy, std::vector<const CaptionItem*> items, const Load& load, const S& sampler,
                      const GenerateSettings& settings) {
   Collected<P> collected;
   for (const CaptionItem* item : items) collected.prompts.push_back(policy.encode(*item, load(*item)));
   collected.groups = policy.generate(std::span<const typename P::Prompt>(collected.prompts), sampler, settings);
+  require(collected.groups.size() == items.size(), "[collect] expected the policy to caption each item");
+  for (const RolloutGroup& group : collected.groups) {
+    require(static_cast<Index>(group.size()) == settings.samples,
+            "[collect] expected the policy to sample as many captions of an item as it is asked for");
+  }
   collected.items = std::move(items);
   return collected;
 }

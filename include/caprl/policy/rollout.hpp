@@ -30,6 +30,16 @@ inline std::size_t tokens_in(std::span<const RolloutGroup> groups) {
   return tokens;
 }
 
+/// The end of a micro-batch: the groups [begin, end) have at most `maximum_tokens` caption tokens, or are one group.
+inline std::size_t micro_batch_end(std::span<const RolloutGroup> groups, std::size_t begin, Index maximum_tokens) {
+  std::size_t end = begin;
+  for (Index tokens = 0; end < groups.size(); ++end) {
+    tokens += static_cast<Index>(tokens_in(groups.subspan(end, 1)));
+    if (end > begin && tokens > maximum_tokens) break;
+  }
+  return end;
+}
+
 /// Throws Error unless the rollout holds what its policy recorded: captions that somebody wrote do not.
 inline void require_recorded(const Rollout& rollout) {
   require(rollout.log_probabilities.size() == rollout.tokens.size(),

@@ -107,9 +107,15 @@ class VlmPolicy {
 
   Caption caption_of(std::span<const Token> tokens) const {
     const bool finished = !tokens.empty() && tokens.back() == end_token();
-    const auto text = tokens.first(tokens.size() - (finished ? 1 : 0));
-    return {
-        .text = chat_.tokenizer().decode_any(text), .tokens = static_cast<Index>(text.size()), .truncated = !finished};
+    const auto written = tokens.first(tokens.size() - (finished ? 1 : 0));
+    return {.text = tokenizer().decode_any(written), .tokens = length_of(written), .truncated = !finished};
+  }
+
+  /// In tokens of the text without special ones. Counted afresh: a policy may draw a word in more pieces than it has.
+  Index length_of(std::span<const Token> drawn) const {
+    std::vector<Token> ordinary(drawn.begin(), drawn.end());
+    std::erase_if(ordinary, [this](Token token) { return tokenizer().is_special(token); });
+    return static_cast<Index>(tokenizer().encode(tokenizer().decode_any(ordinary)).size());
   }
 
   Model model_;

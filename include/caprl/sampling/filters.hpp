@@ -12,6 +12,7 @@
 
 #include "caprl/core/error.hpp"
 #include "caprl/core/index.hpp"
+#include "caprl/core/recorded_numbers.hpp"
 #include "caprl/sampling/draw.hpp"
 
 namespace caprl {
@@ -21,6 +22,8 @@ namespace caprl {
 /// Required of a filter `f`:
 ///   f(logits, history)   changes `logits` [V] in place; `excluded_logit` excludes a token; never excludes all
 ///   f.active()           false if its settings make it do nothing
+///
+/// It may have f.recorded(), its settings for a run to record: see core/recorded_numbers.hpp.
 template <class F>
 concept LogitFilter = requires(const F& filter, std::span<float> logits, std::span<const Token> history) {
   filter(logits, history);
@@ -40,6 +43,7 @@ struct Temperature {
     for (float& logit : logits) logit /= static_cast<float>(value);
   }
   bool active() const { return value != 1.0; }
+  RecordedNumbers recorded() const { return {{"temperature", value}}; }
 };
 
 /// Keeps the `count` most probable tokens, and those equal to the last of them. 0 keeps all.
@@ -57,6 +61,7 @@ struct TopK {
     }
   }
   bool active() const { return count != 0; }
+  RecordedNumbers recorded() const { return {{"top_k", count}}; }
 };
 
 /// Keeps the most probable tokens whose probabilities sum to at least `mass`, and no more than needed; among equal ones
@@ -83,6 +88,7 @@ struct TopP {
     std::ranges::copy(kept, logits.begin());
   }
   bool active() const { return mass < 1; }
+  RecordedNumbers recorded() const { return {{"top_p", mass}}; }
 
  private:
   using Ranked = std::pair<std::uint64_t, Index>;  // weight, then the id negated, so that lower ids rank higher
@@ -123,6 +129,7 @@ struct MinP {
     }
   }
   bool active() const { return ratio > 0; }
+  RecordedNumbers recorded() const { return {{"min_p", ratio}}; }
 };
 
 /// Divides the positive and multiplies the negative logits of tokens that occur in the history, each once however often
@@ -146,6 +153,7 @@ struct RepetitionPenalty {
     }
   }
   bool active() const { return factor != 1.0; }
+  RecordedNumbers recorded() const { return {{"repetition_penalty", factor}}; }
 };
 
 static_assert(LogitFilter<Temperature> && LogitFilter<TopK> && LogitFilter<TopP> && LogitFilter<MinP> &&

@@ -4,6 +4,7 @@
 
 #include "caprl/core/index.hpp"
 #include "caprl/core/random.hpp"
+#include "caprl/core/recorded_numbers.hpp"
 #include "caprl/sampling/draw.hpp"
 #include "caprl/sampling/sampler.hpp"
 
@@ -17,6 +18,7 @@ struct Greedy {
   }
   double temperature() const { return 0; }
   bool filters() const { return true; }
+  RecordedNumbers recorded() const { return {{"greedy", 1}}; }
 };
 
 static_assert(Sampler<Greedy>);

@@ -8,6 +8,7 @@
 
 #include "caprl/core/index.hpp"
 #include "caprl/core/random.hpp"
+#include "caprl/core/recorded_numbers.hpp"
 #include "caprl/sampling/draw.hpp"
 #include "caprl/sampling/filters.hpp"
 #include "caprl/sampling/sampler.hpp"
@@ -57,7 +58,19 @@ class Sample {
     return std::apply([](const auto&... filter) { return (false || ... || narrows(filter)); }, filters_);
   }
 
+  /// Of the filters that do something.
+  RecordedNumbers recorded() const {
+    RecordedNumbers numbers;
+    std::apply([&](const auto&... filter) { (append_recorded(filter, numbers), ...); }, filters_);
+    return numbers;
+  }
+
  private:
+  template <class Filter>
+  static void append_recorded(const Filter& filter, RecordedNumbers& numbers) {
+    if (!filter.active()) return;
+    for (auto& number : recorded_numbers(filter)) numbers.push_back(std::move(number));
+  }
   template <class Filter>
   static void take_temperature(const Filter& filter, double& value) {
     if constexpr (std::same_as<Filter, Temperature>) value = filter.value;

@@ -17,6 +17,8 @@ namespace caprl {
 ///   s.filters()               true if it draws from anything but the whole of softmax(z / T): the trainer refuses such
 ///                             a sampler unless it is told that the data are off-policy
 ///
+/// It may have s.recorded(), its settings for a run to record: see core/recorded_numbers.hpp.
+///
 /// Laws (sampling/sampler_laws.hpp in the tests checks them on every sampler):
 ///   - the token is a valid index into `logits` with a finite logit;
 ///   - the same logits, history and key give the same token;

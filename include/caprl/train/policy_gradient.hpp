@@ -73,17 +73,6 @@ inline WeightedRollouts with_gradient(const WeightedRollouts& all, const PolicyL
   return kept;
 }
 
-/// The groups [begin, end) whose tokens fit into a micro-batch; at least one.
-inline std::size_t micro_batch_end(std::span<const RolloutGroup> groups, std::size_t begin, Index maximum_tokens) {
-  Index tokens = 0;
-  std::size_t end = begin;
-  for (; end < groups.size(); ++end) {
-    for (const Rollout& rollout : groups[end]) tokens += static_cast<Index>(rollout.tokens.size());
-    if (end > begin && tokens > maximum_tokens) break;
-  }
-  return end;
-}
-
 /// Keeps the largest difference, and for good one that is no number.
 inline void add_difference(double difference, PolicyGradientStep& step) {
   if (std::isnan(difference) || difference > step.largest_difference) step.largest_difference = difference;
@@ -142,7 +131,7 @@ PolicyGradientStep add_policy_gradients(const P& policy, const P* reference, con
   const WeightedRollouts rollouts = detail::with_gradient(all, loss);
   PolicyGradientStep step;
   for (std::size_t begin = 0, end = 0; begin < rollouts.groups.size(); begin = end) {
-    end = detail::micro_batch_end(rollouts.groups, begin, micro_tokens);
+    end = micro_batch_end(rollouts.groups, begin, micro_tokens);
     const auto groups = std::span(rollouts.groups).subspan(begin, end - begin);
     std::vector<typename P::Prompt> prompts;
     for (std::size_t g = begin; g < end; ++g) prompts.push_back(collected.prompts[rollouts.items[g]]);

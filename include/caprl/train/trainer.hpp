@@ -10,6 +10,7 @@
 
 #include "caprl/advantage/rloo.hpp"
 #include "caprl/core/progress.hpp"
+#include "caprl/core/recorded_numbers.hpp"
 #include "caprl/data/order.hpp"
 #include "caprl/judge/judge_tally.hpp"
 #include "caprl/train/kl_in_reward.hpp"
@@ -105,7 +106,9 @@ class Trainer {
       }
       std::optional<double> score;
       const bool due = settings_.validate_every > 0 && (run.step() + 1) % settings_.validate_every == 0;
-      if (due || run.step() + 1 == run.steps()) score = validate(run.step() + 1, figures.metrics());
+      if (due || run.step() + 1 == run.steps()) {
+        score = static_cast<double>(validate(run.step() + 1, figures.metrics()));  // the cast keeps errors short
+      }
       run.finish_step(figures.metrics(), figures.timings(), score);
       progress.update(run.step(), figures.shown());
     }
@@ -151,7 +154,7 @@ class Trainer {
     }
   }
 
-  /// What decides the steps is recorded, so that a run does not go on as another.
+  /// What decides the steps is recorded, so that a run does not go on as another; of the parts what they tell.
   RunSettings recorded_run(std::size_t items) const {
     RunSettings run = settings_.run;
     const PolicyLoss& loss = settings_.loss;
@@ -162,6 +165,10 @@ class Trainer {
                                {"updates", settings_.updates},
                                {"truncated", static_cast<int>(settings_.truncated)},
                                {"temperature", temperature()},
+                               {"sampler", named_numbers(recorded_numbers(sampler_))},
+                               {"estimator", named_numbers(recorded_numbers(estimator_))},
+                               {"judge", named_numbers(recorded_numbers(judge_))},
+                               {"reward_weights", named_numbers(reward_weights())},
                                {"kl_in_reward", settings_.kl_in_reward},
                                {"clip_low", loss.surrogate.clip_low},
                                {"clip_high", loss.surrogate.clip_high},
@@ -173,6 +180,20 @@ class Trainer {
                                {"validate_every", settings_.validate_every},
                                {"seed", settings_.seed}};
     return run;
+  }
+
+  RecordedNumbers reward_weights() const {
+    const auto names = judge_.part_names();
+    const auto weights = part_weights(judge_);
+    RecordedNumbers numbers;
+    for (std::size_t part = 0; part < names.size(); ++part) numbers.emplace_back(names[part], weights[part]);
+    return numbers;
+  }
+
+  static Json named_numbers(const RecordedNumbers& numbers) {
+    Json named = Json::object();
+    for (const auto& [name, number] : numbers) named[name] = number;
+    return named;
   }
 
   template <class Load>

@@ -1,0 +1,53 @@
+#include "caprl/judge/judge_tokens.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "caprl/text/bpe_trainer.hpp"
+#include "caprl/text/load_tokenizer.hpp"
+#include "support/tiny_world.hpp"
+
+using namespace caprl;
+using namespace caprl::test;
+
+namespace {
+
+const Question question{"what colour is the circle ?", {"red", "blue"}, 0};
+
+std::vector<Token> prompt_tokens(const Tokenizer& tokenizer, const QuestionPrompt& prompt) {
+  const JudgeTokens tokens(tokenizer, prompt);
+  std::vector<Token> all = tokens.before_question("a red circle");
+  for (const Token token : tokens.question_tokens(question, {1, 0})) all.push_back(token);
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("a judge's prompt is a chat; caption and question are tokenised apart from what stands before them") {
+  const Tokenizer tokenizer = small_tokenizer();
+  QuestionPrompt prompt = QuestionPrompt::brief();
+  prompt.system = "answer .";
+  prompt.text = "read this : {caption}\n{question}\n{options}\n";
+  std::vector<Token> expected;
+  for (const char* piece :
+       {"<|im_start|>", "system\nanswer .", "<|im_end|>", "\n", "<|im_start|>", "user\nread this : ", "a red circle",
+        "\nwhat colour is the circle ?\nA) blue\nB) red\nC) not stated\n", "<|im_end|>", "\n", "<|im_start|>",
+        "assistant\nThe answer is"}) {
+    for (const Token token : tokenizer.encode(piece, {SpecialTokens::parse})) expected.push_back(token);
+  }
+  CHECK(prompt_tokens(tokenizer, prompt) == expected);
+}
+
+TEST_CASE("a judge that thinks has thought nothing before it answers") {
+  BpeTrainerSettings settings;
+  settings.vocabulary_size = 300;
+  settings.special_tokens.insert(settings.special_tokens.end(), {"<think>", "</think>"});
+  const Tokenizer tokenizer = Tokenizer::from_json_text(train_bpe(std::vector<std::string>{"a red circle"}, settings));
+  QuestionPrompt prompt = QuestionPrompt::brief();
+  prompt.empty_thinking = true;
+  CHECK(tokenizer.decode(prompt_tokens(tokenizer, prompt))
+            .ends_with("<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\nThe answer is"));
+  CHECK_THROWS_WITH_AS(JudgeTokens(small_tokenizer(), prompt), doctest::Contains("<think>"), Error);
+}
