@@ -25,6 +25,7 @@
 #include "caprl/autograd/take_rows.hpp"
 #include "caprl/autograd/tape.hpp"
 #include "caprl/autograd/var.hpp"
+#include "caprl/core/ascii.hpp"
 #include "caprl/core/error.hpp"
 #include "caprl/core/hash.hpp"
 #include "caprl/core/host_device.hpp"
