@@ -11,8 +11,8 @@
 
 #include "caprl/core/index.hpp"
 #include "caprl/io/file_descriptor.hpp"
+#include "caprl/io/input_file.hpp"
 #include "caprl/io/json_fields.hpp"
-#include "caprl/io/mapped_file.hpp"
 
 namespace caprl {
 
@@ -20,8 +20,8 @@ namespace caprl {
 /// valid during the call. Throws Error for a blank line.
 template <class Body>
 void for_each_line(const std::filesystem::path& path, const Body& body) {
-  const MappedFile file(path);
-  std::string_view rest(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  const std::string text = read_text_file(path);
+  std::string_view rest = text;
   for (std::size_t number = 1; !rest.empty(); ++number) {
     const auto length = std::min(rest.find('\n'), rest.size());
     const std::string_view line = rest.substr(0, length);
