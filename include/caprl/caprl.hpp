@@ -59,6 +59,7 @@
 #include "caprl/io/checkpoint.hpp"
 #include "caprl/io/checkpoint_folder.hpp"
 #include "caprl/io/file_descriptor.hpp"
+#include "caprl/io/file_system.hpp"
 #include "caprl/io/input_file.hpp"
 #include "caprl/io/json_fields.hpp"
 #include "caprl/io/json_file.hpp"
