@@ -7,8 +7,8 @@
 
 #include "caprl/io/safetensors.hpp"
 #include "caprl/io/safetensors_writer.hpp"
-#include "caprl/model/weight_format.hpp"
 #include "caprl/nn/module.hpp"
+#include "caprl/tensor/weight_format.hpp"
 
 namespace caprl {
 
