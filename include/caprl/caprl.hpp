@@ -34,6 +34,7 @@
 #include "caprl/core/log.hpp"
 #include "caprl/core/progress.hpp"
 #include "caprl/core/random.hpp"
+#include "caprl/core/stop_watch.hpp"
 #include "caprl/core/threads.hpp"
 #include "caprl/data/caption_data.hpp"
 #include "caprl/data/chat_prompt.hpp"
