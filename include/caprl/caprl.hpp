@@ -133,6 +133,7 @@
 #include "caprl/sampling/filters.hpp"
 #include "caprl/sampling/fixed_point.hpp"
 #include "caprl/sampling/greedy.hpp"
+#include "caprl/sampling/logits.hpp"
 #include "caprl/sampling/sample.hpp"
 #include "caprl/sampling/sampler.hpp"
 #include "caprl/tensor/bf16.hpp"

@@ -12,7 +12,8 @@
 
 #include "caprl/core/error.hpp"
 #include "caprl/core/index.hpp"
-#include "caprl/sampling/draw.hpp"
+#include "caprl/sampling/fixed_point.hpp"
+#include "caprl/sampling/logits.hpp"
 
 namespace caprl {
 

@@ -4,7 +4,7 @@
 
 #include "caprl/core/index.hpp"
 #include "caprl/core/random.hpp"
-#include "caprl/sampling/draw.hpp"
+#include "caprl/sampling/logits.hpp"
 #include "caprl/sampling/sampler.hpp"
 
 namespace caprl {

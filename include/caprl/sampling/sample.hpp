@@ -10,6 +10,7 @@
 #include "caprl/core/random.hpp"
 #include "caprl/sampling/draw.hpp"
 #include "caprl/sampling/filters.hpp"
+#include "caprl/sampling/logits.hpp"
 #include "caprl/sampling/sampler.hpp"
 
 namespace caprl {
