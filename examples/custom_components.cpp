@@ -13,6 +13,7 @@
 #include "caprl/model/language_model.hpp"
 #include "caprl/policy/vlm_policy.hpp"
 #include "caprl/sampling/draw.hpp"
+#include "caprl/sampling/logits.hpp"
 #include "caprl/train/trainer.hpp"
 #include "support/program.hpp"
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "caprl/core/progress.hpp"
+#include "caprl/core/stop_watch.hpp"
 #include "caprl/model/language_model.hpp"
 #include "caprl/train/run.hpp"
 #include "support/fingerprint.hpp"

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "caprl/core/hash.hpp"
+#include "caprl/io/input_file.hpp"
 #include "caprl/io/json_file.hpp"
-#include "caprl/io/mapped_file.hpp"
 
 /// What files hold, as a short text: a run records it, so that it does not go on with other weights or other data that
 /// happen to have the same name.

@@ -198,7 +198,7 @@ inline std::array<caprl::Var<float>, kinds_of_said> lesson_log_probabilities(con
   using namespace caprl;
   const auto depths = depths_of_kinds(static_cast<Index>(judge.blocks.size()));
   const PrefixTree& tree = lesson.shared.tree;
-  const auto angles = make_rotary_table(judge.rotary(), tree.depths(), tree.rows());
+  const auto angles = judge.rotary(tree.depths());
   std::array<Var<float>, kinds_of_said> read;
   Var<float> x = embed(judge.embedding, Var<float>(), lesson.sources);
   Index deepest = 0;  // nothing is read after it

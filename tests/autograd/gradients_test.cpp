@@ -152,7 +152,7 @@ TEST_CASE("gradients of attention over a tree, whole and with a given prefix") {
 TEST_CASE("gradients of a whole decoder with tied embeddings") {
   const BlockSettings block{
       .hidden_size = 8, .intermediate_size = 12, .attention_heads = 2, .key_value_heads = 1, .head_size = 4};
-  const Decoder<double> decoder({.block = block, .layers = 2, .vocabulary_size = 9});
+  const Decoder<double> decoder({.block = block, .layers = 2, .vocabulary_size = 9, .maximum_positions = 16});
   initialize<double>(decoder, 2, 5, ends_residual_branch);
   check_gradients({}, parameters_of<double>(decoder), [&] {
     const auto x = embed(decoder.embedding, Var<double>(), {1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3});
@@ -163,7 +163,7 @@ TEST_CASE("gradients of a whole decoder with tied embeddings") {
 TEST_CASE("gradients of a whole decoder that computes its blocks a second time") {
   const BlockSettings block{
       .hidden_size = 8, .intermediate_size = 12, .attention_heads = 2, .key_value_heads = 1, .head_size = 4};
-  Decoder<double> decoder({.block = block, .layers = 2, .vocabulary_size = 9});
+  Decoder<double> decoder({.block = block, .layers = 2, .vocabulary_size = 9, .maximum_positions = 16});
   initialize<double>(decoder, 2, 5, ends_residual_branch);
   decoder.recompute_blocks = true;
   const Var<double> x(random_tensor({12, 8}, 7), true);
@@ -173,7 +173,7 @@ TEST_CASE("gradients of a whole decoder that computes its blocks a second time")
 TEST_CASE("log-probabilities of some rows are those among all, and so are their gradients") {
   const BlockSettings block{
       .hidden_size = 8, .intermediate_size = 12, .attention_heads = 2, .key_value_heads = 1, .head_size = 4};
-  Decoder<double> decoder({.block = block, .layers = 2, .vocabulary_size = 9});
+  Decoder<double> decoder({.block = block, .layers = 2, .vocabulary_size = 9, .maximum_positions = 16});
   initialize<double>(decoder, 2, 5, ends_residual_branch);
   const std::vector<HeadPair> pairs{{4, 1}, {2, 5}, {4, 0}, {11, 8}};
   for (const bool recomputed : {false, true}) {
@@ -193,7 +193,7 @@ TEST_CASE("log-probabilities of some rows are those among all, and so are their 
 TEST_CASE("gradients of log-probabilities that are computed by subtrees") {
   const BlockSettings block{
       .hidden_size = 8, .intermediate_size = 12, .attention_heads = 2, .key_value_heads = 1, .head_size = 4};
-  const Decoder<double> decoder({.block = block, .layers = 2, .vocabulary_size = 9});
+  const Decoder<double> decoder({.block = block, .layers = 2, .vocabulary_size = 9, .maximum_positions = 16});
   initialize<double>(decoder, 2, 5, ends_residual_branch);
   const Var<double> x(random_tensor({12, 8}, 7), true);
   const std::vector<HeadPair> pairs{{2, 1}, {2, 5}, {4, 0}, {0, 3}, {11, 8}, {9, 2}, {7, 7}};

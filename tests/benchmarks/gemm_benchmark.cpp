@@ -13,11 +13,11 @@ namespace {
 
 using caprl::Cpu;
 using caprl::Index;
-using caprl::PackedFormat;
 using caprl::PackedWeights;
 using caprl::Shape;
 using caprl::Tensor;
 using caprl::Transpose;
+using caprl::WeightFormat;
 
 Tensor<float> filled(const Shape& shape) {
   Tensor<float> tensor(shape);
@@ -79,7 +79,7 @@ void few_rows(benchmark::State& state) {
   report(state);
 }
 
-void packed(benchmark::State& state, PackedFormat format) {
+void packed(benchmark::State& state, WeightFormat format) {
   const Form form(state, 0);
   const PackedWeights weights(form.b.rows(), format);
   for (auto _ : state) caprl::multiply(Cpu{}, form.a.rows(), weights, form.c.rows());
@@ -105,8 +105,8 @@ void many(benchmark::internal::Benchmark* run) { shapes(run, {512, 2048}); }
 void few(benchmark::internal::Benchmark* run) { shapes(run, {1, 8, 64}); }
 
 BENCHMARK(machine_peak)->UseRealTime();
-BENCHMARK_CAPTURE(packed, float32, PackedFormat::float32)->Apply(few);
-BENCHMARK_CAPTURE(packed, bf16, PackedFormat::bf16)->Apply(few);
+BENCHMARK_CAPTURE(packed, float32, WeightFormat::float32)->Apply(few);
+BENCHMARK_CAPTURE(packed, bf16, WeightFormat::bf16)->Apply(few);
 BENCHMARK(few_rows)->Apply(few);
 #if defined(CAPRL_WITH_ONEDNN)
 BENCHMARK_CAPTURE(onednn, few, 0)->Apply(few);

@@ -57,7 +57,6 @@ void products(benchmark::State& state, int logits) {
   report(state, size, 2.0 + logits);
 }
 
-void three_products(benchmark::State& state) { products(state, 1); }
 void four_products(benchmark::State& state) { products(state, 2); }
 
 /// What is allocated at most beyond what was there.
@@ -74,22 +73,6 @@ class ExtraMemory {
  private:
   Index before_;
 };
-
-void fused(benchmark::State& state) {
-  const Sizes size(state);
-  const Tensor<float> hidden = filled(size.rows, size.columns), dh = filled(size.rows, size.columns);
-  const Tensor<float> weight = filled(size.vocabulary, size.columns), dw = filled(size.vocabulary, size.columns);
-  const std::vector<HeadPair> pairs = one_pair_a_row(size);
-  std::vector<float> log_probability(pairs.size());
-  const ExtraMemory extra;
-  for (auto _ : state) {
-    caprl::head_log_probability_and_gradient<float>(Cpu{}, hidden.rows(), weight.rows(), pairs, 1,
-                                                    {log_probability, {}, {}}, [](std::size_t, float) { return 1e-3f; },
-                                                    {dh.rows(), dw.rows()});
-  }
-  extra.report(state);
-  report(state, size, 3);
-}
 
 /// Where the loss needs the whole sequence before the backward pass: four products.
 void forward_then_backward(benchmark::State& state) {
@@ -112,9 +95,7 @@ void forward_then_backward(benchmark::State& state) {
 void sizes(benchmark::internal::Benchmark* run) {
   run->UseRealTime()->ArgNames({"T", "C", "V"})->Args({4096, 256, 4096})->Args({512, 256, 1024});
 }
-BENCHMARK(three_products)->Apply(sizes);
 BENCHMARK(four_products)->Apply(sizes);
-BENCHMARK(fused)->Apply(sizes);
 BENCHMARK(forward_then_backward)->Apply(sizes);
 
 }  // namespace

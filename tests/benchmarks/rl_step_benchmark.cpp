@@ -8,6 +8,7 @@
 #include <string>
 
 #include "caprl/advantage/rloo.hpp"
+#include "caprl/core/stop_watch.hpp"
 #include "caprl/judge/judge_groups.hpp"
 #include "caprl/optim/adamw.hpp"
 #include "caprl/sampling/sample.hpp"

@@ -8,7 +8,6 @@
 #include "caprl/tensor/kernels/elementwise.hpp"
 #include "caprl/tensor/kernels/gather.hpp"
 #include "caprl/tensor/kernels/gelu.hpp"
-#include "caprl/tensor/kernels/layer_norm.hpp"
 #include "caprl/tensor/kernels/rms_norm.hpp"
 #include "caprl/tensor/kernels/rotary.hpp"
 #include "caprl/tensor/kernels/softmax.hpp"
@@ -33,8 +32,6 @@ template <class T>
 void launch_norms(Cuda device, const Buffers<T>& on) {
   rms_norm(device, on.x, on.gain, 1e-6f, on.y, on.first);
   rms_norm_backward(device, on.x, on.gain, on.first, on.y, on.z, true, on.gain);
-  layer_norm(device, on.x, on.gain, on.gain, 1e-6f, on.y, on.first, on.second);
-  layer_norm_backward(device, on.x, on.gain, on.first, on.second, on.y, on.z, false, on.gain, on.gain);
 }
 
 template <class T>
@@ -44,8 +41,6 @@ void launch_activations(Cuda device, const Buffers<T>& on) {
   gelu(device, GeluForm::exact, on.x, on.y);
   gelu_backward(device, GeluForm::tanh, on.x, on.y, on.z);
   rotary(device, Turn::forward, on.angles, on.angles, on.x, on.y);
-  softmax(device, 0.5f, on.x, on.y);
-  softmax_backward(device, 0.5f, on.x, on.y, on.z);
   log_softmax(device, 0.5f, on.x, on.y, on.first);
 }
 
@@ -53,16 +48,13 @@ template <class T>
 void launch_rows_kernels(Cuda device, const Buffers<T>& on) {
   add(device, on.x, on.y, on.z);
   add_into(device, on.x, on.z);
-  multiply_elements(device, on.x, on.y, on.z);
   add_bias(device, on.x, on.gain, on.z);
-  scaled_copy(device, 2.0f, on.x, on.z);
-  fill(device, 0.0f, on.z);
+  copy_rows(device, on.x, on.z);
   add_column_sums(device, on.x, on.gain);
   launch_rows(device, on.x.rows, kernels::GatherRows<T, Index>{on.x, on.ids, on.y}, on.x.columns);
   launch_rows(device, 1, kernels::AddGroups<T, T>{on.ids, on.ids, on.ids, on.x, on.y}, on.x.columns);
   const Index count = on.x.rows * on.x.columns;
-  launch_rows(device, 1, SquaredNormBlocks<T>{on.x.data, count, on.sums}, count);
-  launch_rows(device, 1, NonFiniteBlocks<T>{on.x.data, count, on.sums}, count);
+  launch_rows(device, 1, kernels::SquaredNormBlocks<T>{on.x.data, count, on.sums}, count);
   adamw(device, AdamWStep{}, on.x.data, on.y.data, on.first, on.second, count);
 }
 

@@ -233,3 +233,10 @@ TEST_CASE("folders of media become items") {
   const TemporaryFolder empty;
   CHECK(fails_with([&] { load_media_folder(empty.path(), {}); }, "expected images or videos, got none"));
 }
+
+TEST_CASE("what the file system refuses is an Error that names the media") {
+  const TemporaryFolder folder;
+  std::filesystem::create_symlink("loop.png", folder / "loop.png");
+  CHECK(fails_with([&] { item_of_file(folder / "loop.png", {}); }, "[media file] Too many levels", "loop.png"));
+  CHECK(fails_with([&] { load_media_folder(folder.path(), {}); }, "[media folder] Too many levels", "loop.png"));
+}

@@ -117,5 +117,29 @@ TEST_CASE("a directory needs a place") {
   CHECK_NOTHROW(AtomicDirectory(folder / "absent/model"));  // parents are made
   CHECK(std::filesystem::is_directory(folder / "absent"));
   write_file_atomically(folder / "file", "no folder");
-  CHECK(fails_with([&] { AtomicDirectory(folder / "file/model"); }, "[write directory] Not a directory", "model"));
+  CHECK(fails_with([&] { AtomicDirectory(folder / "file/model"); }, "[write directory] Not a directory", "/file"));
+}
+
+TEST_CASE("what the file system refuses is an Error that names the directory") {
+  const TemporaryFolder folder;
+  const std::string long_name(300, 'x');
+  CHECK(fails_with([&] { AtomicDirectory((folder / long_name) / "model"); }, "[write directory] File name too long",
+                   long_name, "what was saved before is unchanged"));
+}
+
+TEST_CASE("a link that leads nowhere, or to a directory, is a file that would be lost") {
+  const TemporaryFolder folder;
+  const auto target = folder / "model";
+  std::filesystem::create_directory(target);
+  const auto save = [&](const char* name) {
+    AtomicDirectory directory(target);
+    write_file_atomically(directory.path() / name, "text");
+    directory.commit();
+  };
+  for (const char* to : {"link", "..", "absent"}) {
+    std::filesystem::create_symlink(to, target / "link");
+    CHECK(fails_with([&] { save("other"); }, "another file: link", "model"));
+    CHECK_NOTHROW(save("link"));
+    std::filesystem::remove(target / "link");
+  }
 }

@@ -154,3 +154,21 @@ TEST_CASE("a full disk while a checkpoint is saved loses none") {
   CHECK(folder.latest()->step() == 1);
   CHECK(folder.latest()->tensors("policy").read<float>("weight", {4}).data()[0] == 1);
 }
+
+TEST_CASE("what the file system refuses is an Error that names the folder") {
+  const TemporaryFolder temporary;
+  const std::string long_name(300, 'x');
+  const CheckpointFolder unnamed(temporary / long_name);
+  CHECK(fails_with([&] { unnamed.latest(); }, "[checkpoint folder] File name too long", long_name, "check the path"));
+  CHECK(fails_with([&] { unnamed.open_for_writing(); }, "[checkpoint folder] File name too long", long_name));
+  const CheckpointFolder file(temporary.file("file", "no folder"));
+  CHECK(fails_with([&] { file.latest(); }, "[checkpoint folder] Not a directory", "file", "choose a folder"));
+  const CheckpointFolder folder(temporary / "c");
+  save(folder, 10);
+  std::filesystem::create_symlink("step-000020", folder.path_of("step", 20));  // to itself
+  CHECK(fails_with([&] { folder.latest(); }, "[checkpoint folder] Too many levels of symbolic links", "step-000020"));
+  std::filesystem::remove(folder.path_of("step", 20));
+  std::filesystem::create_symlink("loop", folder.path_of("step", 10) / "loop");
+  CHECK(fails_with([&] { folder.keep_as_best(10); }, "[keep checkpoint] Too many levels", "loop"));
+  CHECK_FALSE(folder.best());
+}

@@ -79,3 +79,21 @@ TEST_CASE("a log is cut back to a step") {
   CHECK(fails_with([&] { cut("{\"n\":0}\n{\"step\":1}\n", 5); }, "field step", "m.jsonl:1"));
   CHECK_NOTHROW(truncate_after_step(folder / "absent.jsonl", 3));
 }
+
+TEST_CASE("a file that is cut short while its lines are read") {
+  const TemporaryFolder folder;
+  std::string lines;
+  for (int i = 0; i < 100'000; ++i) lines += "{\"n\": 1}\n";
+  const auto path = folder.file("a.jsonl", lines);
+  int count = 0;
+  for_each_json_line(path, [&](const Json&, const std::string&) {
+    if (count++ == 0) std::filesystem::resize_file(path, 0);
+  });
+  CHECK(count == 100'000);  // as it was when it was opened
+}
+
+TEST_CASE("what the file system refuses is an Error that names the log") {
+  const TemporaryFolder folder;
+  const std::string long_name(300, 'x');
+  CHECK(fails_with([&] { truncate_after_step(folder / long_name, 3); }, "[cut file] File name too long", long_name));
+}

@@ -45,11 +45,10 @@ std::string file_of(const std::string& header, const std::string& data = "") {
 }
 
 void parse(const std::string& content) {
-  const std::vector<std::byte> exact(reinterpret_cast<const std::byte*>(content.data()),
-                                     reinterpret_cast<const std::byte*>(content.data()) + content.size());
-  const SafetensorsHeader header = parse_safetensors_header(exact, "x.safetensors");
+  static const TemporaryFolder folder;
+  const SafetensorsHeader header = read_safetensors_header(InputFile(folder.file("x.safetensors", content)));
   for (const auto& [name, tensor] : header.tensors) {
-    if (header.data_begin + tensor.end > exact.size()) FAIL("a tensor outside the file was believed");
+    if (header.data_begin + tensor.end > content.size()) FAIL("a tensor outside the file was believed");
     if (static_cast<std::uint64_t>(tensor.shape.elements() * bytes_of(tensor.type)) != tensor.end - tensor.begin) {
       FAIL("a tensor of another size than its shape was believed");
     }
@@ -224,4 +223,25 @@ TEST_CASE("what cannot be written is an error and leaves nothing") {
                    "may not be named __metadata__"));
   CHECK(fails_with([&] { write_safetensors(folder / "no/x.safetensors", {one}); }, "No such file", "x.safetensors"));
   CHECK(folder.entries() == 0);
+}
+
+TEST_CASE("a file that is cut short after it was opened is an error, for every way of reading") {
+  const TemporaryFolder folder;
+  const auto path = folder / "weights.safetensors";
+  write_safetensors(path, {named_tensor("a", Tensor<float>::zeros({1 << 20}))});
+  const SafetensorsFile file(path);
+  std::filesystem::resize_file(path, 1 << 20);
+  CHECK(fails_with([&] { file.read<float>("a"); }, "[read file] expected 4194", "got fewer", "weights.safetensors"));
+  CHECK(fails_with([&] { file.read<double>("a"); }, "got fewer", "weights.safetensors", "cut the file short"));
+}
+
+TEST_CASE("tensors of several blocks are converted whole") {
+  const TemporaryFolder folder;
+  std::vector<double> numbers(300'001);  // 2.4 MB
+  for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<double>(i);
+  write_safetensors(folder / "x.safetensors", {tensor_of<double>("a", numbers, {300'001})});
+  const Tensor<float> read = SafetensorsFile(folder / "x.safetensors").read<float>("a");
+  std::size_t wrong = 0;
+  for (std::size_t i = 0; i < numbers.size(); ++i) wrong += read.data()[i] == static_cast<float>(i) ? 0 : 1;
+  CHECK(wrong == 0);
 }

@@ -102,3 +102,14 @@ TEST_CASE("configurations that are not ours are refused by field") {
   CHECK(refuses("rope_scaling", {{"type", "linear"}, {"factor", 2.0}}));
   CHECK(refuses("rope_parameters", {{"rope_type", "yarn"}, {"rope_theta", 1e4}}));
 }
+
+TEST_CASE("a sequence that is longer than the model has positions is an error with both numbers") {
+  auto model = small_llama("llama_tied");
+  model.settings.maximum_positions = 5;
+  CHECK_NOTHROW(log_probabilities(model, {{1, 2, 3, 4, 5}, {5, 4, 3, 2, 1}}));  // ten rows, but no deeper than 5
+  CHECK(testing::fails_with(
+      [&] {
+        log_probabilities(model, {{1, 2}, {1, 2, 3, 4, 5, 6}});
+      },
+      "[Decoder] expected at most 5 positions", "got a sequence of 6 tokens", "shorten"));
+}

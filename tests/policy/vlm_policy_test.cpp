@@ -3,10 +3,13 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "caprl/sampling/greedy.hpp"
 #include "caprl/sampling/sample.hpp"
+#include "support/error_message.hpp"
 #include "support/tiny_world.hpp"
 
 using namespace caprl;
@@ -311,4 +314,28 @@ TEST_CASE("gradients do not depend on how groups are laid out together") {
   CHECK(norm > 0);
   CHECK(std::sqrt(difference / norm) < 1e-5);
   CHECK(std::sqrt(difference_mixed / norm) < 1e-5);
+}
+
+TEST_CASE("captions that go on after the model's last position are an error, drawn or given") {
+  const auto plain = small_policy();
+  const auto prompts = prompts_of(plain, {1});
+  const auto length = static_cast<Index>(prompts[0].tokens.size());
+  const GenerateSettings settings{.samples = 2, .maximum_tokens = 6, .seed = 3, .item_keys = {}};
+  const auto groups = plain.generate(prompts, Sample<>(), settings);
+  const auto policy_of = [](Index positions, const VlmPolicySettings& with) {
+    const Tokenizer tokenizer = small_tokenizer();
+    TinyVlm<float> model = small_vlm(tokenizer);
+    model.language.settings.maximum_positions = positions;
+    return TinyVlmPolicy<>(std::move(model), tokenizer, with);
+  };
+  for (const Index maximum_rows : {Index{0}, length + 4}) {
+    const auto enough = policy_of(length + 6, {.maximum_rows = maximum_rows});
+    CHECK_NOTHROW(enough.generate(prompts, Sample<>(), settings));
+    CHECK_NOTHROW(enough.log_probabilities(prompts, groups, 1.0));
+    const auto few = policy_of(length, {.maximum_rows = maximum_rows});
+    const std::string message = "expected at most " + std::to_string(length) + " positions";
+    CHECK(testing::fails_with([&] { few.generate(prompts, Sample<>(), settings); }, message,
+                              "got a sequence of " + std::to_string(length + 1) + " tokens"));
+    CHECK(testing::fails_with([&] { few.log_probabilities(prompts, groups, 1.0); }, message));
+  }
 }

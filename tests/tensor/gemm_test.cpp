@@ -11,11 +11,11 @@ namespace {
 using caprl::Cpu;
 using caprl::Error;
 using caprl::Index;
-using caprl::PackedFormat;
 using caprl::PackedWeights;
 using caprl::Rows;
 using caprl::Tensor;
 using caprl::Transpose;
+using caprl::WeightFormat;
 using test::distance;
 using test::random_tensor;
 
@@ -202,7 +202,7 @@ TEST_CASE("packed weights multiply as the naive product does") {
 
       const Tensor<float> rounded = rounded_to_bf16(w);
       const auto rounded_weight = rounded.rows().columns_between(1, inputs + 1);
-      caprl::multiply(Cpu{}, view, PackedWeights(weight, PackedFormat::bf16), out);
+      caprl::multiply(Cpu{}, view, PackedWeights(weight, WeightFormat::bf16), out);
       CHECK(distance(contents(out), naive(Transpose::no, Transpose::yes, 1, view, rounded_weight, 0, out)) < 1e-6);
     }
   }

@@ -25,15 +25,13 @@ template <class T>
 void check_elementwise(Index rows, Index columns) {
   const Tensor<T> a = random_tensor<T>({rows, columns}, 1);
   const Tensor<T> b = random_tensor<T>({rows, columns}, 2);
-  std::vector<double> sum, weighted, product, biased, scaled;
+  std::vector<double> sum, weighted, biased;
   for (Index i = 0; i < a.elements(); ++i) {
     const double x = number(a.data()[i]);
     const double y = number(b.data()[i]);
     sum.push_back(x + y);
     weighted.push_back(2 * x - 0.5 * y);
-    product.push_back(x * y);
     biased.push_back(x + number(b.data()[i % columns]));
-    scaled.push_back(-3 * x);
   }
   Tensor<T> y(a.shape());
   caprl::add(Cpu{}, a.rows(), b.rows(), y.rows());
@@ -43,14 +41,8 @@ void check_elementwise(Index rows, Index columns) {
   CHECK(distance(y, sum) < tolerance<T>());
   caprl::weighted_sum(Cpu{}, 2, a.rows(), -0.5f, b.rows(), y.rows());
   CHECK(distance(y, weighted) < tolerance<T>());
-  caprl::multiply_elements(Cpu{}, a.rows(), b.rows(), y.rows());
-  CHECK(distance(y, product) < tolerance<T>());
   caprl::add_bias(Cpu{}, a.rows(), b.data(), y.rows());
   CHECK(distance(y, biased) < tolerance<T>());
-  caprl::scaled_copy(Cpu{}, -3, a.rows(), y.rows());
-  CHECK(distance(y, scaled) < tolerance<T>());
-  caprl::fill(Cpu{}, 0.25f, y.rows());
-  CHECK(number(y.data()[y.elements() - 1]) == 0.25);
 }
 
 /// torch.optim.AdamW's update, one parameter in double.
@@ -160,12 +152,10 @@ TEST_CASE("the squared norm is the sum of squares and shows what is not finite")
     double expected = 0;
     for (const float value : x.span()) expected += number(value) * number(value);
     CHECK(caprl::squared_norm(Cpu{}, x.data(), count) == doctest::Approx(expected).epsilon(1e-6));
-    CHECK(caprl::all_finite(Cpu{}, x.data(), count));
     if (count == 0) continue;
     for (const float bad : {NAN, INFINITY, -INFINITY}) {
       x.data()[count * 3 / 4] = bad;
       CHECK_FALSE(std::isfinite(caprl::squared_norm(Cpu{}, x.data(), count)));
-      CHECK(caprl::count_non_finite(Cpu{}, x.data(), count) == 1);
     }
   }
 }
@@ -180,6 +170,5 @@ TEST_CASE("AdamW lets a bad gradient reach its own parameter only") {
   Tensor<float> first = Tensor<float>::zeros({40}), second = Tensor<float>::zeros({40});
   gradient.data()[7] = NAN;
   caprl::adamw(Cpu{}, {}, parameter.data(), gradient.data(), first.data(), second.data(), 40);
-  CHECK(caprl::count_non_finite(Cpu{}, parameter.data(), 40) == 1);
-  CHECK(std::isnan(parameter.data()[7]));
+  for (Index i = 0; i < 40; ++i) CHECK(std::isnan(parameter.data()[i]) == (i == 7));
 }

@@ -19,9 +19,7 @@ void linear_backward(const Var<T, Device>& x, const Parameter<T, Device>& weight
     const auto slot = x.gradient_slot();
     gemm<T>(Device{}, Transpose::no, Transpose::no, T{1}, dy.rows(), weight.rows(), slot.beta(), slot.rows);
   }
-  if (weight.trainable()) {
-    gemm<T>(Device{}, Transpose::yes, Transpose::no, T{1}, dy.rows(), x.rows(), T{1}, weight.gradient().rows());
-  }
+  gemm<T>(Device{}, Transpose::yes, Transpose::no, T{1}, dy.rows(), x.rows(), T{1}, weight.gradient().rows());
 }
 
 template <class T, class Device>
@@ -54,7 +52,7 @@ Var<T, Device> linear(const Var<T, Device>& x, const Parameter<T, Device>& weigh
   add_bias(Device{}, y.rows(), bias.value().data(), y.rows());
   record_backward(y, [=] {
     detail::linear_backward(x, weight, y.gradient());
-    if (bias.trainable()) add_column_sums(Device{}, y.gradient().rows(), bias.gradient().data());
+    add_column_sums(Device{}, y.gradient().rows(), bias.gradient().data());
   });
   return y;
 }

@@ -24,10 +24,9 @@ Var<T, Device> rms_norm(const Var<T, Device>& x, const Parameter<T, Device>& gai
       unasked = Tensor<T, Device>(x.shape());
       slot = {unasked.rows(), true};
     }
-    using G = typename Parameter<T, Device>::Gradient;
     rms_norm_backward(Device{}, x.rows(), static_cast<const T*>(gain.value().data()),
                       static_cast<const Accumulator<T>*>(inverse_rms.data()), y.gradient().rows(), slot.rows,
-                      !slot.fresh, gain.trainable() ? gain.gradient().data() : static_cast<G*>(nullptr));
+                      !slot.fresh, gain.gradient().data());
   });
   return y;
 }

@@ -89,26 +89,18 @@ class Parameter {
   using Gradient = typename GradientType<T>::type;
 
   Parameter() = default;
-  explicit Parameter(const Shape& shape) : state_(std::make_shared<State>(State{Tensor<T, Device>(shape), {}, true})) {}
+  explicit Parameter(const Shape& shape) : state_(std::make_shared<State>(State{Tensor<T, Device>(shape), {}})) {}
 
   const Shape& shape() const { return state_->value.shape(); }
   const Tensor<T, Device>& value() const { return state_->value; }
   Rows<T> rows() const { return value().rows(); }
 
-  bool trainable() const { return state_->trainable; }
-  void set_trainable(bool trainable) const {
-    state_->trainable = trainable;
-    if (!trainable) state_->gradient = {};
-  }
-
-  /// The summed gradient; zeros are allocated at the first use. Only trainable parameters have one.
+  /// The summed gradient; zeros are allocated at the first use.
   const Tensor<Gradient, Device>& gradient() const {
     if (state_->gradient.shape() != shape()) state_->gradient = Tensor<Gradient, Device>::zeros(shape());
     return state_->gradient;
   }
-  void zero_gradient() const {
-    if (trainable()) std::fill_n(gradient().data(), gradient().elements(), Gradient{});
-  }
+  void zero_gradient() const { std::fill_n(gradient().data(), gradient().elements(), Gradient{}); }
 
   friend bool operator==(const Parameter& a, const Parameter& b) { return a.state_ == b.state_; }
 
@@ -116,22 +108,27 @@ class Parameter {
   struct State {
     Tensor<T, Device> value;
     Tensor<Gradient, Device> gradient;
-    bool trainable;
   };
   std::shared_ptr<State> state_;
 };
 
-/// True if an op with these inputs has to record its backward pass.
+namespace detail {
+
+template <class T, class Device>
+bool asks_for_gradient(const Var<T, Device>& input) {
+  return input.needs_gradient();
+}
+template <class T, class Device>
+bool asks_for_gradient(const Parameter<T, Device>&) {
+  return true;
+}
+
+}  // namespace detail
+
+/// True if an op with these inputs, variables or parameters, has to record its backward pass.
 template <class... Inputs>
 bool needs_backward(const Inputs&... inputs) {
-  const auto asks = [](const auto& input) {
-    if constexpr (requires { input.trainable(); }) {
-      return input.trainable();
-    } else {
-      return input.needs_gradient();
-    }
-  };
-  return Tape::recording() && (asks(inputs) || ...);
+  return Tape::recording() && (detail::asks_for_gradient(inputs) || ...);
 }
 
 }  // namespace caprl

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "caprl/core/ascii.hpp"
 #include "caprl/data/chat_prompt.hpp"
 #include "caprl/data/choices.hpp"
 #include "caprl/data/item.hpp"
@@ -125,7 +126,7 @@ inline CaptionItem parse_caption_item(const Json& json, const std::string& where
   item.prompt = std::move(prompt.user);
   item.media = detail::match_media(line, prompt.marks, folder);
   item.questions = detail::parse_questions(line);
-  item.caption = detail::trimmed(line.get_or<std::string>("caption", ""));
+  item.caption = trimmed(line.get_or<std::string>("caption", ""));
   item.source = line.get_or<std::string>("data_source", "");
   if (line.has("caption") && item.caption.empty()) throw line.error("caption", "expected text, got an empty string");
   if (settings.require_captions && item.caption.empty()) throw line.error("caption", "expected text, got none");

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "caprl/data/choices.hpp"
+#include "caprl/core/ascii.hpp"
 #include "caprl/data/item.hpp"
 #include "caprl/io/json_fields.hpp"
 

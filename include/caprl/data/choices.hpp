@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "caprl/core/ascii.hpp"
 #include "caprl/core/error.hpp"
 #include "caprl/data/item.hpp"
 #include "caprl/io/json_fields.hpp"
@@ -16,13 +17,6 @@ namespace caprl {
 inline constexpr std::size_t most_options = 25;
 
 namespace detail {
-
-inline std::string_view trimmed(std::string_view text) {
-  const char* const blanks = " \t\r\n";
-  const auto first = text.find_first_not_of(blanks);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(blanks) - first + 1);
-}
 
 struct LabelledOption {
   std::string label;
@@ -100,7 +94,7 @@ inline void require_valid_options(const std::vector<LabelledOption>& options, co
 /// Throws Error with the file, line and field.
 inline Question parse_question(const JsonFields& fields) {
   Question question;
-  question.text = detail::trimmed(fields.get<std::string>("question"));
+  question.text = trimmed(fields.get<std::string>("question"));
   if (question.text.empty()) throw fields.error("question", "expected text, got an empty string");
   const auto options = detail::parse_options(fields);
   detail::require_valid_options(options, fields);

@@ -1,21 +1,19 @@
 #pragma once
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
 #include <set>
 #include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "caprl/core/error.hpp"
 #include "caprl/core/hash.hpp"
 #include "caprl/data/item.hpp"
-#include "caprl/io/mapped_file.hpp"
+#include "caprl/io/input_file.hpp"
 
 namespace caprl {
 
@@ -27,14 +25,35 @@ struct DataSplit {
 
 namespace detail {
 
+/// The block of a file that begins at `offset`; empty at its end.
+inline std::string read_block(const InputFile& file, std::uint64_t offset) {
+  constexpr std::uint64_t largest = std::uint64_t{1} << 20;
+  std::string block(static_cast<std::size_t>(std::min(largest, file.size() - offset)), '\0');
+  file.read(offset, std::as_writable_bytes(std::span(block)));
+  return block;
+}
+
 /// Equal hashes are only a hint: contents are compared.
-inline std::uint64_t content_hash(std::span<const std::byte> bytes) {
-  return Fnv1a().add(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size())).value();
+inline std::uint64_t content_hash(const std::filesystem::path& path) {
+  const InputFile file(path);
+  Fnv1a hash;
+  for (std::uint64_t at = 0; at < file.size();) {
+    const std::string block = read_block(file, at);
+    hash.add(block);
+    at += block.size();
+  }
+  return hash.value();
 }
 
 inline bool same_content(const std::filesystem::path& a, const std::filesystem::path& b) {
-  const MappedFile first(a), second(b);
-  return std::ranges::equal(first.bytes(), second.bytes());
+  const InputFile first(a), second(b);
+  if (first.size() != second.size()) return false;
+  for (std::uint64_t at = 0; at < first.size();) {
+    const std::string block = read_block(first, at);
+    if (block != read_block(second, at)) return false;
+    at += block.size();
+  }
+  return true;
 }
 
 }  // namespace detail
@@ -52,7 +71,7 @@ inline void require_disjoint(std::span<const DataSplit> splits) {
     for (const CaptionItem& item : split.items) {
       for (const MediaFile& media : item.media) {
         if (!done.insert(media.path).second) continue;
-        const std::uint64_t hash = detail::content_hash(MappedFile(media.path).bytes());
+        const std::uint64_t hash = detail::content_hash(media.path);
         const auto [begin, end] = seen.equal_range(hash);
         for (auto entry = begin; entry != end; ++entry) {
           const Place& place = entry->second;

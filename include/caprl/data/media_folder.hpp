@@ -8,15 +8,16 @@
 #include <utility>
 #include <vector>
 
+#include "caprl/core/ascii.hpp"
 #include "caprl/core/error.hpp"
 #include "caprl/data/item.hpp"
+#include "caprl/io/file_system.hpp"
 
 namespace caprl {
 
 /// The kind of media that a file's extension stands for; nothing for other files.
 inline std::optional<MediaKind> media_kind_of(const std::filesystem::path& path) {
-  std::string extension = path.extension().string();
-  for (char& letter : extension) letter = letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter + 32) : letter;
+  const std::string extension = ascii_lower(path.extension().string());
   for (const std::string_view image : {".png", ".jpg", ".jpeg"}) {
     if (extension == image) return MediaKind::image;
   }
@@ -38,7 +39,9 @@ inline CaptionItem item_of_file(const std::filesystem::path& path, const MediaPr
   if (!kind) {
     throw Error("[media file] expected an image (png, jpg) or a video (mp4, mov, mkv, webm, avi)", path.string());
   }
-  if (!std::filesystem::is_regular_file(path)) throw Error("[media file] no such file", path.string());
+  const bool is_file = detail::with_file_errors("media file", path, "check the path",
+                                                [&] { return std::filesystem::is_regular_file(path); });
+  if (!is_file) throw Error("[media file] no such file", path.string());
   CaptionItem item;
   item.id = path.filename().string();
   item.where = path.string();
@@ -50,12 +53,14 @@ inline CaptionItem item_of_file(const std::filesystem::path& path, const MediaPr
 /// An item for each image and video in a folder, in the order of their names; hidden files, other files and folders
 /// within are passed over. Throws Error if there is none.
 inline std::vector<CaptionItem> load_media_folder(const std::filesystem::path& folder, const MediaPrompts& prompts) {
-  if (!std::filesystem::is_directory(folder)) throw Error("[media folder] no such folder", folder.string());
   std::vector<std::filesystem::path> paths;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    const bool hidden = entry.path().filename().string().starts_with(".");
-    if (!hidden && entry.is_regular_file() && media_kind_of(entry.path())) paths.push_back(entry.path());
-  }
+  detail::with_file_errors("media folder", folder, "check the path", [&] {
+    if (!std::filesystem::is_directory(folder)) throw Error("[media folder] no such folder", folder.string());
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+      const bool hidden = entry.path().filename().string().starts_with(".");
+      if (!hidden && media_kind_of(entry.path()) && entry.is_regular_file()) paths.push_back(entry.path());
+    }
+  });
   if (paths.empty()) throw Error("[media folder] expected images or videos, got none", folder.string());
   std::sort(paths.begin(), paths.end());
   std::vector<CaptionItem> items;

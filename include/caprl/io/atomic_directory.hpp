@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "caprl/io/atomic_file.hpp"
+#include "caprl/io/file_system.hpp"
 
 namespace caprl {
 
@@ -13,15 +14,17 @@ namespace detail {
 
 /// Waits until every file and directory below `directory` is on the disk.
 inline void sync_tree(const std::filesystem::path& directory) {
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
-    if (entry.is_symlink()) continue;
-    if (entry.is_directory()) {
-      sync_directory(entry.path());
-    } else if (entry.is_regular_file()) {
-      const auto file = FileDescriptor::open("sync file", entry.path(), O_RDONLY);
-      if (::fsync(file.number()) != 0) throw_system_error("sync file", entry.path(), errno, save_remedy);
+  with_file_errors("sync directory", directory, save_remedy, [&] {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+      if (entry.is_symlink()) continue;
+      if (entry.is_directory()) {
+        sync_directory(entry.path());
+      } else if (entry.is_regular_file()) {
+        const auto file = FileDescriptor::open("sync file", entry.path(), O_RDONLY);
+        if (::fsync(file.number()) != 0) throw_system_error("sync file", entry.path(), errno, save_remedy);
+      }
     }
-  }
+  });
   sync_directory(directory);
 }
 
@@ -39,11 +42,9 @@ class AtomicDirectory {
   explicit AtomicDirectory(std::filesystem::path target) : target_(without_slash(std::move(target))) {
     detail::require_name("write directory", target_);
     partial_ = detail::partial_path(target_);
+    detail::make_directories("write directory", detail::directory_of(target_), detail::save_remedy);
     std::error_code error;
-    std::filesystem::create_directories(partial_.parent_path(), error);
-    if (!std::filesystem::create_directory(partial_, error)) {
-      detail::throw_system_error("write directory", target_, error ? error.value() : EEXIST, detail::save_remedy);
-    }
+    if (!std::filesystem::create_directory(partial_, error)) fail(error ? error.value() : EEXIST);
   }
   AtomicDirectory(const AtomicDirectory&) = delete;
   AtomicDirectory& operator=(const AtomicDirectory&) = delete;
@@ -74,17 +75,20 @@ class AtomicDirectory {
 
   void require_nothing_lost() const {
     const char* const remedy = "choose another place";
-    if (!std::filesystem::is_directory(target_)) {
-      throw Error("[write directory] expected a directory or a new name, got a file", target_.string(), remedy);
-    }
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(target_)) {
-      const auto name = entry.path().lexically_relative(target_);
-      if (entry.is_directory() || std::filesystem::exists(partial_ / name)) continue;
-      throw Error(
-          "[write directory] expected a directory in which every file is replaced, got one with another file: " +
-              name.string(),
-          target_.string(), remedy);
-    }
+    detail::with_file_errors("write directory", target_, remedy, [&] {
+      if (!std::filesystem::is_directory(target_)) {
+        throw Error("[write directory] expected a directory or a new name, got a file", target_.string(), remedy);
+      }
+      for (const auto& entry : std::filesystem::recursive_directory_iterator(target_)) {
+        const auto name = entry.path().lexically_relative(target_);
+        const bool is_folder = std::filesystem::is_directory(entry.symlink_status());
+        if (is_folder || std::filesystem::exists(std::filesystem::symlink_status(partial_ / name))) continue;
+        throw Error(
+            "[write directory] expected a directory in which every file is replaced, got one with another file: " +
+                name.string(),
+            target_.string(), remedy);
+      }
+    });
   }
 
   void replace() const {
@@ -97,6 +101,7 @@ class AtomicDirectory {
       if (::rename(replaced.c_str(), target_.c_str()) != 0) fail(errno);
       fail(error);
     }
+    detail::sync_directory(detail::directory_of(target_));  // before what was there is gone
     std::error_code ignored;
     std::filesystem::remove_all(replaced, ignored);
   }

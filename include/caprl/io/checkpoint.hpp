@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "caprl/io/atomic_directory.hpp"
+#include "caprl/io/file_system.hpp"
 #include "caprl/io/json_fields.hpp"
 #include "caprl/io/safetensors.hpp"
 #include "caprl/io/safetensors_writer.hpp"
@@ -21,12 +22,14 @@ inline constexpr const char* state_file = "state.json";
 
 /// The sizes of all files below `folder` but its state.json, by relative path.
 inline std::map<std::string, std::uintmax_t> file_sizes(const std::filesystem::path& folder) {
-  std::map<std::string, std::uintmax_t> sizes;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
-    const auto name = entry.path().lexically_relative(folder).generic_string();
-    if (entry.is_regular_file() && name != state_file) sizes[name] = entry.file_size();
-  }
-  return sizes;
+  return with_file_errors("write checkpoint", folder, save_remedy, [&] {
+    std::map<std::string, std::uintmax_t> sizes;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+      const auto name = entry.path().lexically_relative(folder).generic_string();
+      if (entry.is_regular_file() && name != state_file) sizes[name] = entry.file_size();
+    }
+    return sizes;
+  });
 }
 
 /// Names and values of an object and the objects within it: {"optimizer": {"rate": 1}} gives "optimizer.rate".

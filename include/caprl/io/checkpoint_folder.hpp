@@ -1,7 +1,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cctype>
 #include <filesystem>
 #include <iterator>
 #include <optional>
@@ -12,6 +11,7 @@
 
 #include "caprl/core/log.hpp"
 #include "caprl/io/checkpoint.hpp"
+#include "caprl/io/file_system.hpp"
 
 namespace caprl {
 
@@ -30,9 +30,7 @@ class CheckpointFolder {
 
   /// For the process that is to write: creates the folder if needed and removes what interrupted writers left in it.
   void open_for_writing() const {
-    std::error_code error;
-    std::filesystem::create_directories(folder_, error);
-    if (error) detail::throw_system_error("checkpoint folder", folder_, error.value(), detail::save_remedy);
+    detail::make_directories("checkpoint folder", folder_, detail::save_remedy);
     remove_leftovers();
   }
 
@@ -81,6 +79,11 @@ class CheckpointFolder {
   }
 
  private:
+  bool is_there() const {
+    return detail::with_file_errors("checkpoint folder", folder_, "check the path",
+                                    [&] { return std::filesystem::exists(folder_); });
+  }
+
   static bool is_complete(const std::filesystem::path& path) {
     try {
       const Checkpoint checkpoint(path);
@@ -90,24 +93,32 @@ class CheckpointFolder {
     }
   }
 
+  /// Calls use(entry) for each entry of the folder.
+  template <class Use>
+  void for_each_entry(const Use& use) const {
+    detail::with_file_errors("checkpoint folder", folder_, "choose a folder that this process may read", [&] {
+      for (const auto& entry : std::filesystem::directory_iterator(folder_)) use(entry);
+    });
+  }
+
   /// The steps of the folders named for `kind`, rising.
   std::vector<Index> steps_of(std::string_view kind) const {
     std::vector<Index> steps;
-    for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+    for_each_entry([&](const std::filesystem::directory_entry& entry) {
       const std::string name = entry.path().filename().string();
       const std::string digits = name.size() > kind.size() + 1 ? name.substr(kind.size() + 1) : "";
       const bool is_number = digits.size() >= 6 && digits.size() <= 18 &&
                              std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; });
-      if (!is_number || !entry.is_directory()) continue;
+      if (!is_number || !entry.is_directory()) return;
       const Index step = std::stoll(digits);
       if (path_of(kind, step).filename() == name) steps.push_back(step);
-    }
+    });
     std::sort(steps.begin(), steps.end());
     return steps;
   }
 
   std::optional<Checkpoint> last_complete(std::string_view kind) const {
-    if (!std::filesystem::exists(folder_)) return std::nullopt;
+    if (!is_there()) return std::nullopt;
     const auto steps = steps_of(kind);
     for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
       try {
@@ -121,34 +132,37 @@ class CheckpointFolder {
   }
 
   static void share_files(const std::filesystem::path& source, const std::filesystem::path& target) {
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(source)) {
-      const auto place = target / entry.path().lexically_relative(source);
-      if (entry.is_directory()) {
-        std::filesystem::create_directories(place);
-        continue;
+    detail::with_file_errors("keep checkpoint", target, detail::save_remedy, [&] {
+      for (const auto& entry : std::filesystem::recursive_directory_iterator(source)) {
+        const auto place = target / entry.path().lexically_relative(source);
+        if (entry.is_directory()) {
+          std::filesystem::create_directories(place);
+          continue;
+        }
+        std::error_code error;
+        std::filesystem::create_hard_link(entry.path(), place, error);
+        if (error) std::filesystem::copy_file(entry.path(), place);
       }
-      std::error_code error;
-      std::filesystem::create_hard_link(entry.path(), place, error);
-      if (error) std::filesystem::copy_file(entry.path(), place, error);
-      if (error) detail::throw_system_error("keep checkpoint", place, error.value(), detail::save_remedy);
-    }
+    });
   }
 
-  /// Takes the name away first, so that a half-removed folder is none.
+  /// Takes the name away first, for good, so that a half-removed folder is none, after a power loss neither.
   static void remove(const std::filesystem::path& path) {
     const auto hidden = detail::partial_path(path);
-    std::error_code ignored;
-    std::filesystem::rename(path, hidden, ignored);
+    std::error_code error, ignored;
+    std::filesystem::rename(path, hidden, error);
+    if (error) return;  // it stays, which does no harm
+    detail::sync_directory(detail::directory_of(path));
     std::filesystem::remove_all(hidden, ignored);
   }
 
   void remove_leftovers() const {
-    for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+    for_each_entry([](const std::filesystem::directory_entry& entry) {
       const std::string name = entry.path().filename().string();
       const bool is_ours = name.starts_with(".step-") || name.starts_with(".best-");
       std::error_code ignored;
       if (is_ours && name.find(".partial-") != std::string::npos) std::filesystem::remove_all(entry.path(), ignored);
-    }
+    });
   }
 
   std::filesystem::path folder_;

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "caprl/core/error.hpp"
-#include "caprl/io/mapped_file.hpp"
+#include "caprl/io/input_file.hpp"
 
 namespace caprl {
 
@@ -105,9 +105,6 @@ inline Json parse_json_line(std::string_view line, const std::string& where) {
 }
 
 /// Reads a JSON file. Throws Error with the file, line and column.
-inline Json load_json(const std::filesystem::path& path) {
-  const MappedFile file(path);
-  return parse_json({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()}, path.string());
-}
+inline Json load_json(const std::filesystem::path& path) { return parse_json(read_text_file(path), path.string()); }
 
 }  // namespace caprl

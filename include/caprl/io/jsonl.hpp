@@ -11,8 +11,9 @@
 
 #include "caprl/core/index.hpp"
 #include "caprl/io/file_descriptor.hpp"
+#include "caprl/io/file_system.hpp"
+#include "caprl/io/input_file.hpp"
 #include "caprl/io/json_fields.hpp"
-#include "caprl/io/mapped_file.hpp"
 
 namespace caprl {
 
@@ -20,8 +21,8 @@ namespace caprl {
 /// valid during the call. Throws Error for a blank line.
 template <class Body>
 void for_each_line(const std::filesystem::path& path, const Body& body) {
-  const MappedFile file(path);
-  std::string_view rest(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  const std::string text = read_text_file(path);
+  std::string_view rest = text;
   for (std::size_t number = 1; !rest.empty(); ++number) {
     const auto length = std::min(rest.find('\n'), rest.size());
     const std::string_view line = rest.substr(0, length);
@@ -65,9 +66,10 @@ class JsonlWriter {
                                         : "free space; the last line of the file may be incomplete");
   }
 
-  /// Waits until what was written is on the disk.
+  /// Waits until what was written is on the disk, and the file's name, since it may be new.
   void sync() {
     if (::fsync(file_.number()) != 0) detail::throw_system_error("append to file", path_, errno);
+    detail::sync_directory(detail::directory_of(path_));
   }
 
  private:
@@ -103,7 +105,9 @@ inline std::size_t bytes_up_to_step(std::string_view text, Index step, const std
 /// Cuts a JSON Lines file whose objects have a rising integer `step` back to the lines with step <= `step`. A file that
 /// is not there stays absent. Throws Error for a line that is not such an object, unless it is the last one.
 inline void truncate_after_step(const std::filesystem::path& path, Index step) {
-  if (!std::filesystem::exists(path)) return;
+  const bool exists =
+      detail::with_file_errors("cut file", path, "check the path", [&] { return std::filesystem::exists(path); });
+  if (!exists) return;
   const std::string text = read_text_file(path);
   const std::size_t kept = detail::bytes_up_to_step(text, step, path.string());
   if (kept == text.size()) return;

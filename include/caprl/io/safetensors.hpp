@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <map>
@@ -9,7 +11,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "caprl/io/mapped_file.hpp"
+#include "caprl/io/input_file.hpp"
 #include "caprl/io/safetensors_header.hpp"
 #include "caprl/tensor/tensor.hpp"
 
@@ -45,11 +47,16 @@ void copy_elements(std::span<const std::byte> bytes, T* target, const Convert& c
   }
 }
 
+/// True if elements of `type` are T's own bytes.
 template <class T>
-void copy_stored(StoredType type, std::span<const std::byte> bytes, T* target) {
-  if (type == stored_type_of<T>() || (type == StoredType::BOOL && sizeof(T) == 1)) {
-    if (!bytes.empty()) std::memcpy(target, bytes.data(), bytes.size());
-  } else if constexpr (is_float_type<T>) {
+constexpr bool is_stored_as(StoredType type) {
+  return type == stored_type_of<T>() || (type == StoredType::BOOL && sizeof(T) == 1);
+}
+
+/// Converts elements of another type than T.
+template <class T>
+void convert_stored(StoredType type, std::span<const std::byte> bytes, T* target) {
+  if constexpr (is_float_type<T>) {
     // A double goes to bf16 by way of float, as everywhere in the library.
     const auto from_float = [](float value) { return static_cast<T>(value); };
     if (type == StoredType::F32) copy_elements<float>(bytes, target, from_float);
@@ -69,44 +76,38 @@ void copy_stored(StoredType type, std::span<const std::byte> bytes, T* target) {
 
 }  // namespace detail
 
-/// A safetensors file, memory-mapped. Its header is checked when it is opened; tensors are copied out on request into
-/// aligned storage, so that results do not depend on where the file put them.
+/// A safetensors file. Its header is checked when it is opened; tensors are read on request into aligned storage, so
+/// that results do not depend on where the file put them.
 class SafetensorsFile {
  public:
   /// Throws Error naming the file for anything that the format does not allow.
   explicit SafetensorsFile(std::filesystem::path path)
-      : path_(std::move(path)), file_(path_), header_(parse_safetensors_header(file_.bytes(), path_.string())) {}
+      : file_(std::move(path)), header_(read_safetensors_header(file_)) {}
 
-  const std::filesystem::path& path() const { return path_; }
+  const std::filesystem::path& path() const { return file_.path(); }
   const std::map<std::string, StoredTensor>& tensors() const { return header_.tensors; }
   const std::map<std::string, std::string>& metadata() const { return header_.metadata; }
   bool contains(const std::string& name) const { return header_.tensors.count(name) != 0; }
 
   const StoredTensor& info(const std::string& name) const {
     const auto found = header_.tensors.find(name);
-    if (found == header_.tensors.end()) throw Error("[safetensors] no tensor named " + name, path_.string());
+    if (found == header_.tensors.end()) throw Error("[safetensors] no tensor named " + name, path().string());
     return found->second;
   }
 
-  /// The tensor's bytes as they are stored, of any alignment.
-  std::span<const std::byte> bytes(const std::string& name) const {
-    const StoredTensor& tensor = info(name);
-    return file_.bytes().subspan(static_cast<std::size_t>(header_.data_begin + tensor.begin),
-                                 static_cast<std::size_t>(tensor.end - tensor.begin));
-  }
-
   /// A copy, converted to T: F32, F16, BF16 and F64 to float, double or bf16; integers to the same type (I32 also to
-  /// int64, BOOL to uint8). Throws Error for another type, or a number that is not finite unless that is allowed.
+  /// int64, BOOL to uint8). Throws Error for another type, a number that is not finite unless that is allowed, or a
+  /// file that was cut short since it was opened.
   template <class T>
   Tensor<T> read(const std::string& name, Finite finite = Finite::required) const {
     const StoredTensor& stored = info(name);
     if (!detail::converts_to<T>(stored.type)) {
       throw Error("[safetensors] expected " + std::string(name_of(stored_type_of<T>())) + " for tensor " + name +
                       ", got " + std::string(name_of(stored.type)),
-                  path_.string());
+                  path().string());
     }
     Tensor<T> tensor(stored.shape);
-    detail::copy_stored(stored.type, bytes(name), tensor.data());
+    read_elements(stored, tensor);
     if constexpr (detail::is_float_type<T>) {
       if (finite == Finite::required) require_finite(name, tensor);
     }
@@ -119,12 +120,30 @@ class SafetensorsFile {
     if (info(name).shape != expected) {
       throw Error("[safetensors] expected shape " + to_string(expected) + " for tensor " + name + ", got " +
                       to_string(info(name).shape),
-                  path_.string(), "the file does not fit the model's config.json");
+                  path().string(), "the file does not fit the model's config.json");
     }
     return read<T>(name, finite);
   }
 
  private:
+  static constexpr std::uint64_t block_bytes = std::uint64_t{1} << 20;
+
+  template <class T>
+  void read_elements(const StoredTensor& stored, const Tensor<T>& tensor) const {
+    const std::uint64_t begin = header_.data_begin + stored.begin, end = header_.data_begin + stored.end;
+    if (detail::is_stored_as<T>(stored.type)) {
+      return file_.read(begin, std::as_writable_bytes(tensor.span()));
+    }
+    std::vector<std::byte> block(static_cast<std::size_t>(std::min(block_bytes, end - begin)));
+    T* target = tensor.data();
+    for (std::uint64_t at = begin; at < end; at += block.size()) {
+      block.resize(static_cast<std::size_t>(std::min(block_bytes, end - at)));
+      file_.read(at, block);
+      detail::convert_stored(stored.type, std::span<const std::byte>(block), target);
+      target += block.size() / static_cast<std::size_t>(bytes_of(stored.type));
+    }
+  }
+
   template <class T>
   void require_finite(const std::string& name, const Tensor<T>& tensor) const {
     bool finite = true;
@@ -134,11 +153,10 @@ class SafetensorsFile {
     while (std::isfinite(static_cast<float>(tensor.data()[at]))) ++at;
     throw Error("[safetensors] expected finite numbers in tensor " + name + ", got " +
                     std::to_string(static_cast<float>(tensor.data()[at])) + " at element " + std::to_string(at),
-                path_.string(), "the weights are damaged or come from a run that diverged");
+                path().string(), "the weights are damaged or come from a run that diverged");
   }
 
-  std::filesystem::path path_;
-  MappedFile file_;
+  InputFile file_;
   SafetensorsHeader header_;
 };
 

@@ -2,15 +2,14 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <map>
 #include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "caprl/core/error.hpp"
+#include "caprl/io/input_file.hpp"
 #include "caprl/io/json_fields.hpp"
 #include "caprl/io/stored_type.hpp"
 #include "caprl/tensor/shape.hpp"
@@ -103,20 +102,21 @@ inline void require_full_cover(const SafetensorsHeader& header, std::uint64_t da
 
 }  // namespace detail
 
-/// Reads and checks the header of a whole safetensors file. Throws Error naming `where` and the field.
-inline SafetensorsHeader parse_safetensors_header(std::span<const std::byte> file, const std::string& where) {
+/// Reads and checks a safetensors file's header. Throws Error naming the file and the field.
+inline SafetensorsHeader read_safetensors_header(const InputFile& file) {
+  const std::string where = file.path().string();
   std::uint64_t length = 0;
   if (file.size() < sizeof length) {
     throw Error("[safetensors] expected at least 8 bytes, got " + std::to_string(file.size()), where);
   }
-  std::memcpy(&length, file.data(), sizeof length);
+  file.read(0, std::as_writable_bytes(std::span(&length, 1)));
   if (length > detail::largest_safetensors_header || length > file.size() - sizeof length) {
     throw Error("[safetensors] expected a header within the file's " + std::to_string(file.size()) +
                     " bytes, got a header length of " + std::to_string(length),
                 where, "the file is damaged, cut short or no safetensors file");
   }
-  const std::string_view text(reinterpret_cast<const char*>(file.data()) + sizeof length,
-                              static_cast<std::size_t>(length));
+  std::string text(static_cast<std::size_t>(length), '\0');
+  file.read(sizeof length, std::as_writable_bytes(std::span(text)));
   SafetensorsHeader header;
   header.data_begin = sizeof length + length;
   const std::uint64_t data_bytes = file.size() - header.data_begin;

@@ -33,9 +33,10 @@ NamedTensor named_tensor(std::string name, const Tensor<T>& tensor) {
 }
 
 /// The tensor rounded to bf16.
-inline NamedTensor named_tensor_bf16(std::string name, const Tensor<float>& tensor) {
+template <class T>
+NamedTensor named_tensor_bf16(std::string name, const Tensor<T>& tensor) {
   Tensor<bf16> rounded(tensor.shape());
-  std::transform(tensor.data(), tensor.data() + tensor.elements(), rounded.data(), [](float x) { return bf16(x); });
+  std::ranges::transform(tensor.span(), rounded.data(), [](T x) { return bf16(static_cast<float>(x)); });
   return named_tensor(std::move(name), rounded);
 }
 

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "caprl/core/ascii.hpp"
 #include "caprl/core/error.hpp"
 #include "caprl/core/index.hpp"
 #include "caprl/data/item.hpp"
@@ -122,16 +122,12 @@ inline PromptSlots prompt_slots(std::string_view text) {
   return {pieces[0], pieces[1], pieces[2], text.substr(begin)};
 }
 
-inline bool equal_letters(char a, char b) {
-  return std::tolower(static_cast<unsigned char>(a)) == std::tolower(static_cast<unsigned char>(b));
-}
-
 /// Puts a space after the first character of every occurrence of `marker`, whatever its case; a marker of one character
 /// becomes a space.
 inline std::string break_marker(std::string text, std::string_view marker) {
   auto from = text.begin();
   for (;;) {
-    const auto at = std::search(from, text.end(), marker.begin(), marker.end(), equal_letters);
+    const auto at = std::search(from, text.end(), marker.begin(), marker.end(), same_letter);
     if (marker.empty() || at == text.end()) return text;
     if (marker.size() == 1) {
       *at = ' ';

@@ -15,9 +15,9 @@
 #include "caprl/judge/judge_tally.hpp"
 #include "caprl/model/decoder.hpp"
 #include "caprl/model/packed_products.hpp"
-#include "caprl/model/weight_format.hpp"
 #include "caprl/policy/generate.hpp"
 #include "caprl/sampling/sample.hpp"
+#include "caprl/tensor/weight_format.hpp"
 
 namespace caprl {
 
@@ -36,7 +36,7 @@ class QuestionReader {
         maximum_rows_(maximum_rows),
         tally_(tally) {
     if constexpr (std::is_same_v<T, float>) {
-      if (weights == WeightFormat::bf16) packed_.emplace(model_, PackedFormat::bf16);
+      if (weights == WeightFormat::bf16) packed_.emplace(model_, WeightFormat::bf16);
     }
   }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "caprl/core/ascii.hpp"
 #include "caprl/core/error.hpp"
 #include "caprl/core/index.hpp"
 #include "caprl/core/recorded_numbers.hpp"
@@ -20,14 +21,11 @@ namespace caprl {
 /// How often a phrase occurs in a text, whatever the case of ASCII letters, as whole words.
 inline Index count_phrase(std::string_view text, std::string_view phrase) {
   if (phrase.empty()) return 0;
-  const auto equal = [](char a, char b) {
-    return std::tolower(static_cast<unsigned char>(a)) == std::tolower(static_cast<unsigned char>(b));
-  };
   const auto in_word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
   Index count = 0;
   auto from = text.begin();
   for (;;) {
-    const auto at = std::search(from, text.end(), phrase.begin(), phrase.end(), equal);
+    const auto at = std::search(from, text.end(), phrase.begin(), phrase.end(), same_letter);
     if (at == text.end()) return count;
     const auto end = at + static_cast<std::ptrdiff_t>(phrase.size());
     const bool starts = at == text.begin() || !in_word(*(at - 1)) || !in_word(phrase.front());

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -7,6 +9,7 @@
 #include "caprl/autograd/attention.hpp"
 #include "caprl/autograd/embedding.hpp"
 #include "caprl/autograd/log_probability.hpp"
+#include "caprl/core/error.hpp"
 #include "caprl/model/decoder_settings.hpp"
 #include "caprl/model/transformer_block.hpp"
 
@@ -31,8 +34,17 @@ struct Decoder {
     for (Index layer = 0; layer < sizes.layers; ++layer) blocks.emplace_back(sizes.block);
   }
 
-  RotarySettings rotary() const {
-    return {.head_size = settings.block.head_size, .theta = settings.rope_theta, .axis_of_pair = {}};
+  /// The rotary angles of rows at `positions` [rows]. Throws Error where one is beyond the model's last position.
+  RotaryTable<Device> rotary(std::span<const Index> positions) const {
+    const Index last = positions.empty() ? 0 : std::ranges::max(positions);
+    if (last >= settings.maximum_positions) {
+      throw Error("[Decoder] expected at most " + std::to_string(settings.maximum_positions) +
+                      " positions (max_position_embeddings), got a sequence of " + std::to_string(last + 1) + " tokens",
+                  "", "shorten the prompts or captions, or take a model with more positions");
+    }
+    const RotarySettings angles{
+        .head_size = settings.block.head_size, .theta = settings.rope_theta, .axis_of_pair = {}};
+    return make_rotary_table(angles, positions, static_cast<Index>(positions.size()));
   }
 
   /// Input rows [rows, C] to the rows that the head reads [rows, C]. `attend(layer, qkv)` is how rows see each other;
@@ -47,10 +59,11 @@ struct Decoder {
     return rms_norm(x, final_norm, settings.block.norm_epsilon);
   }
 
-  /// All rows of a tree at once. If `only` names rows, the result has these alone [only, C].
+  /// All rows of a tree at once. If `only` names rows, the result has these alone [only, C]. Throws Error if the tree
+  /// is deeper than the model has positions.
   Var<T, Device> operator()(const Var<T, Device>& x, const PrefixTree& tree,
                             const std::vector<Index>& only = {}) const {
-    const auto angles = make_rotary_table(rotary(), tree.depths(), tree.rows());
+    const auto angles = rotary(tree.depths());
     Var<T, Device> y = x;
     for (std::size_t layer = 0; layer < blocks.size(); ++layer) {
       const auto& block = blocks[layer];

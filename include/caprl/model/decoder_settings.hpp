@@ -22,7 +22,7 @@ struct DecoderSettings {
   BlockSettings block;
   Index layers = 0;
   Index vocabulary_size = 0;
-  Index maximum_positions = 0;
+  Index maximum_positions = 0;  ///< the longest sequence, in tokens; a longer one is an error
   double rope_theta = 10000;
   bool tied_embeddings = true;  ///< the output head is the embedding table
 };

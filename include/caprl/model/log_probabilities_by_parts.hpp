@@ -79,7 +79,7 @@ class PartsOfDecoder {
 
   RotaryTable<Device> angles(const SubtreePart& part) const {
     const auto depths = part.tree.depths().subspan(static_cast<std::size_t>(part.prefix_rows));
-    return make_rotary_table(decoder_.rotary(), depths, static_cast<Index>(depths.size()));
+    return decoder_.rotary(depths);
   }
 
   /// The keys and values above, and those of the part's own rows, as a leaf. Its gradient goes back to both.

@@ -4,6 +4,7 @@
 
 #include "caprl/io/atomic_directory.hpp"
 #include "caprl/io/atomic_file.hpp"
+#include "caprl/io/input_file.hpp"
 #include "caprl/io/json_file.hpp"
 #include "caprl/model/weights.hpp"
 #include "caprl/text/load_tokenizer.hpp"
@@ -25,7 +26,7 @@ void save_model_folder(const Model& model, const Json& config, const std::filesy
                        const std::filesystem::path& folder, WeightFormat format) {
   AtomicDirectory directory(folder);
   write_file_atomically(directory.path() / "config.json", config.dump(2) + "\n");
-  std::filesystem::copy_file(tokenizer_file, directory.path() / "tokenizer.json");
+  write_file_atomically(directory.path() / "tokenizer.json", read_text_file(tokenizer_file));
   save_weights<T>(model, directory.path() / "model.safetensors", format);
   directory.commit();
 }

@@ -7,17 +7,13 @@
 #include "caprl/autograd/var.hpp"
 #include "caprl/core/error.hpp"
 #include "caprl/model/decoder.hpp"
-#include "caprl/model/weight_format.hpp"
 #include "caprl/nn/module.hpp"
 #include "caprl/tensor/bf16.hpp"
 #include "caprl/tensor/cpu/packed_gemm.hpp"
 #include "caprl/tensor/kernels/elementwise.hpp"
+#include "caprl/tensor/weight_format.hpp"
 
 namespace caprl {
-
-inline PackedFormat packed_format(WeightFormat format) {
-  return format == WeightFormat::bf16 ? PackedFormat::bf16 : PackedFormat::float32;
-}
 
 /// A decoder of its own with the same weights, rounded to bf16.
 template <class T, class Device>
@@ -39,12 +35,12 @@ Decoder<T, Device> rounded_to_bf16(const Decoder<T, Device>& model) {
 /// the plain product up to 8 rows and equal at 64; with float weights 1.1 to 1.3 times at 8 rows, equal at 1 and at 64.
 class PackedProducts {
  public:
-  explicit PackedProducts(const Decoder<float>& decoder, PackedFormat format) {
+  explicit PackedProducts(const Decoder<float>& decoder, WeightFormat format) {
     for (const auto& block : decoder.blocks) {
       for (const auto& weight : {block.query_key_value, block.output, block.gate_up, block.down}) add(weight, format);
     }
     add(decoder.head, format);
-    fewest_ = format == PackedFormat::bf16 ? 1 : 2;
+    fewest_ = format == WeightFormat::bf16 ? 1 : 2;
   }
 
   /// True if this many rows are served faster than by plain products.
@@ -71,7 +67,7 @@ class PackedProducts {
   using Packed = std::pair<Parameter<float>, PackedWeights>;
   static constexpr Index most_rows = 48;
 
-  void add(const Parameter<float>& weight, PackedFormat format) {
+  void add(const Parameter<float>& weight, WeightFormat format) {
     weights_.emplace_back(weight, PackedWeights(weight.rows(), format));
   }
 

@@ -41,14 +41,20 @@ std::vector<NamedBlock<T, Device>> named_blocks(const Module& module, const std:
   return blocks;
 }
 
-/// The distinct parameters of a module; tied weights count once.
+/// The distinct parameters of blocks, in their order; tied weights count once.
+template <class T, class Device>
+std::vector<Parameter<T, Device>> parameters_of(const std::vector<NamedBlock<T, Device>>& blocks) {
+  std::vector<Parameter<T, Device>> parameters;
+  for (const auto& block : blocks) {
+    if (std::ranges::find(parameters, block.parameter) == parameters.end()) parameters.push_back(block.parameter);
+  }
+  return parameters;
+}
+
+/// The same for all blocks of a module.
 template <class T, class Device = Cpu, class Module>
 std::vector<Parameter<T, Device>> parameters_of(const Module& module) {
-  std::vector<Parameter<T, Device>> parameters;
-  module.visit("", [&](const NamedBlock<T, Device>& block) {
-    if (std::ranges::find(parameters, block.parameter) == parameters.end()) parameters.push_back(block.parameter);
-  });
-  return parameters;
+  return parameters_of(named_blocks<T, Device>(module));
 }
 
 }  // namespace caprl

@@ -21,7 +21,7 @@ struct AdamWSettings {
   double gradient_norm = 1.0;  ///< the norm over all gradients is clipped to this; 0: not clipped
 };
 
-/// AdamW with the gradients' global norm clipped, over the trainable parameters of a module.
+/// AdamW with the gradients' global norm clipped, over the parameters of a module.
 template <class T, class Device = Cpu>
 class AdamWOptimizer {
  public:
@@ -34,7 +34,6 @@ class AdamWOptimizer {
 
   AdamWOptimizer(std::vector<Parameter<T, Device>> parameters, const AdamWSettings& settings) : settings_(settings) {
     for (auto& parameter : parameters) {
-      if (!parameter.trainable()) continue;
       const Shape shape = parameter.shape();
       using Average = Tensor<Accumulator<T>, Device>;
       states_.push_back({std::move(parameter), Average::zeros(shape), Average::zeros(shape)});

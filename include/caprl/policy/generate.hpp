@@ -75,7 +75,7 @@ class Generation {
   void read_prompts(const Var<T, Device>& prompt_rows, const SharedBatch& prompts) {
     const PrefixTree& tree = prompts.tree;
     const CachePrefill places = cache_.prefill(tree);
-    const auto angles = make_rotary_table(model_.rotary(), tree.depths(), tree.rows());
+    const auto angles = model_.rotary(tree.depths());
     const auto hidden = model_(prompt_rows, angles, [&](Index layer, const Var<T, Device>& qkv) {
       const Heads parts = heads(layer, qkv);
       cache_.store(places.slots, layer, parts.k, parts.v);
@@ -107,7 +107,7 @@ class Generation {
       tokens.push_back(groups_[live.prompt][live.sample].tokens.back());
     }
     const CacheStep places = cache_.append(sequences);
-    const auto angles = make_rotary_table(model_.rotary(), places.positions, static_cast<Index>(tokens.size()));
+    const auto angles = model_.rotary(places.positions);
     const auto rows = embed(model_.embedding, Var<T, Device>(), std::move(tokens));
     const auto attend = [&](Index layer, const Var<T, Device>& qkv) {
       const Heads parts = heads(layer, qkv);

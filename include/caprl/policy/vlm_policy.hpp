@@ -46,7 +46,7 @@ class VlmPolicy {
     if constexpr (!std::is_same_v<T, float>) {
       require(!settings.packed, "[VlmPolicy] expected float numbers for packed weights");
     } else {
-      if (settings.packed) packed_.emplace(model_.language, packed_format(*settings.packed));
+      if (settings.packed) packed_.emplace(model_.language, *settings.packed);
     }
   }
 

@@ -13,7 +13,8 @@
 #include "caprl/core/error.hpp"
 #include "caprl/core/index.hpp"
 #include "caprl/core/recorded_numbers.hpp"
-#include "caprl/sampling/draw.hpp"
+#include "caprl/sampling/fixed_point.hpp"
+#include "caprl/sampling/logits.hpp"
 
 namespace caprl {
 

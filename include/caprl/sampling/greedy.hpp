@@ -5,7 +5,7 @@
 #include "caprl/core/index.hpp"
 #include "caprl/core/random.hpp"
 #include "caprl/core/recorded_numbers.hpp"
-#include "caprl/sampling/draw.hpp"
+#include "caprl/sampling/logits.hpp"
 #include "caprl/sampling/sampler.hpp"
 
 namespace caprl {

@@ -11,6 +11,7 @@
 #include "caprl/core/recorded_numbers.hpp"
 #include "caprl/sampling/draw.hpp"
 #include "caprl/sampling/filters.hpp"
+#include "caprl/sampling/logits.hpp"
 #include "caprl/sampling/sampler.hpp"
 
 namespace caprl {

@@ -18,7 +18,6 @@ struct Rows {
 
   CAPRL_HD T* row(Index r) const { return data + r * pitch; }
   CAPRL_HD T& operator()(Index r, Index c) const { return data[r * pitch + c]; }
-  CAPRL_HD bool contiguous() const { return pitch == columns || rows <= 1; }
 
   /// Columns [begin, end).
   CAPRL_HD Rows columns_between(Index begin, Index end) const { return {data + begin, rows, end - begin, pitch}; }

@@ -24,7 +24,8 @@ struct MemoryCounters {
 };
 
 /// Keeps freed blocks for the next request of their size class, so that a steady step takes nothing from the system.
-/// Size classes are spaced at quarters of a power of two: at most 25 % of a block is waste. Thread-safe.
+/// They go back to it only where a request would fail otherwise: a program holds what it had in use at most, size class
+/// by size class. Size classes are spaced at quarters of a power of two: at most 25 % of a block is waste. Thread-safe.
 class CpuAllocator {
  public:
   static constexpr std::size_t alignment = 64;
@@ -34,25 +35,20 @@ class CpuAllocator {
     return *allocator;
   }
 
-  /// 64-byte-aligned, uninitialised. Throws std::bad_alloc.
+  /// 64-byte-aligned, uninitialised. Throws std::bad_alloc if the system has too little, the unused blocks given back.
   void* allocate(Index bytes) {
     const Index size = size_class(bytes);
     const std::scoped_lock lock(mutex_);
+    auto& free = free_[size];
+    void* block = nullptr;
+    if (free.empty()) {
+      block = take_from_system(size);
+    } else {
+      block = free.back();
+      free.pop_back();
+    }
     counters_.in_use += size;
     counters_.peak = std::max(counters_.peak, counters_.in_use);
-    auto& free = free_[size];
-    if (!free.empty()) {
-      void* block = free.back();
-      free.pop_back();
-      return block;
-    }
-    void* block = std::aligned_alloc(alignment, static_cast<std::size_t>(size));
-    if (block == nullptr) {
-      counters_.in_use -= size;
-      throw std::bad_alloc();
-    }
-    ++counters_.system_allocations;
-    counters_.held += size;
     return block;
   }
 
@@ -61,16 +57,6 @@ class CpuAllocator {
     const std::scoped_lock lock(mutex_);
     counters_.in_use -= size;
     free_[size].push_back(block);
-  }
-
-  /// Gives every unused block back to the system.
-  void trim() {
-    const std::scoped_lock lock(mutex_);
-    for (auto& [size, blocks] : free_) {
-      for (void* block : blocks) std::free(block);
-      counters_.held -= size * static_cast<Index>(blocks.size());
-      blocks.clear();
-    }
   }
 
   MemoryCounters counters() const {
@@ -92,6 +78,26 @@ class CpuAllocator {
 
  private:
   CpuAllocator() = default;
+
+  void* take_from_system(Index size) {
+    void* block = std::aligned_alloc(alignment, static_cast<std::size_t>(size));
+    if (block == nullptr) {
+      give_back_unused();
+      block = std::aligned_alloc(alignment, static_cast<std::size_t>(size));
+    }
+    if (block == nullptr) throw std::bad_alloc();
+    ++counters_.system_allocations;
+    counters_.held += size;
+    return block;
+  }
+
+  void give_back_unused() {
+    for (auto& [size, blocks] : free_) {
+      for (void* block : blocks) std::free(block);
+      counters_.held -= size * static_cast<Index>(blocks.size());
+      blocks.clear();
+    }
+  }
 
   mutable std::mutex mutex_;
   std::map<Index, std::vector<void*>> free_;

@@ -83,7 +83,6 @@ class Tensor {
   }
 
   /// True if both handles name the same first element.
-  bool shares_storage_with(const Tensor& other) const { return data() == other.data(); }
 
  private:
   Tensor(const Shape& shape, std::shared_ptr<T[]> data) : shape_(shape), data_(std::move(data)) {}

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <utility>
 
-#include "caprl/io/mapped_file.hpp"
+#include "caprl/io/input_file.hpp"
 #include "caprl/text/tokenizer.hpp"
 #include "caprl/text/tokenizer_json.hpp"
 

@@ -109,7 +109,6 @@ class Tokenizer {
 
   bool has(Token token) const { return state_->table.has(token); }
   bool is_special(Token token) const { return has(token) && state_->kind[token] == Kind::special; }
-  std::span<const AddedToken> added_tokens() const { return state_->added; }
 
  private:
   enum class Kind : std::uint8_t { ordinary, added, special };

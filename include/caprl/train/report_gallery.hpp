@@ -5,8 +5,10 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "caprl/core/ascii.hpp"
 #include "caprl/train/report_content.hpp"
 #include "caprl/train/report_html.hpp"
 #include "caprl/train/report_png.hpp"
@@ -30,8 +32,7 @@ inline std::vector<std::string> words_of(const std::string& text) {
 /// Words are the same if they differ in case or in the punctuation at their ends alone.
 inline std::string plain_word(std::string word) {
   while (!word.empty() && std::string_view(".,;:!?").find(word.back()) != std::string_view::npos) word.pop_back();
-  for (char& letter : word) letter = letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter + 32) : letter;
-  return word;
+  return ascii_lower(std::move(word));
 }
 
 /// For each word of `after`, whether it belongs to the longest common subsequence with `before`.

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <optional>
@@ -12,6 +10,9 @@
 #include "caprl/core/interrupt.hpp"
 #include "caprl/core/threads.hpp"
 #include "caprl/io/checkpoint_folder.hpp"
+#include "caprl/io/file_system.hpp"
+#include "caprl/model/weights.hpp"
+#include "caprl/nn/module.hpp"
 #include "caprl/optim/adamw.hpp"
 #include "caprl/optim/schedule.hpp"
 #include "caprl/train/metrics.hpp"
@@ -28,30 +29,16 @@ struct RunSettings {
   Json recorded = Json::object();  ///< the settings that may not change when the run goes on
 };
 
-namespace detail {
-
-template <class U, class Device>
-void read_into(const SafetensorsFile& file, const std::string& name, const Tensor<U, Device>& target) {
-  const Tensor<U> read = file.read<U>(name, target.shape());
-  std::copy_n(read.data(), read.elements(), target.data());
-}
-
-template <class T, class Device>
-void load_weights(const Checkpoint& checkpoint, const std::vector<NamedBlock<T, Device>>& blocks) {
-  const SafetensorsFile weights = checkpoint.tensors("weights");
-  for (const auto& block : blocks) read_into(weights, block.name, block.of(block.parameter.value()));
-}
-
-}  // namespace detail
-
 /// Puts the weights of the best checkpoint by validation of the run in `folder` in place, if there is one. Throws Error
 /// if there is no such run.
 template <class T, class Device>
 bool load_best(const std::filesystem::path& folder, const std::vector<NamedBlock<T, Device>>& blocks) {
-  require(std::filesystem::is_directory(folder / "checkpoints"),
-          "[load_best] expected a run with checkpoints, got none", folder.string());
-  const auto best = CheckpointFolder(folder / "checkpoints").best();
-  if (best) detail::load_weights(*best, blocks);
+  const auto place = folder / "checkpoints";
+  const bool is_run = detail::with_file_errors("load_best", place, "check the path",
+                                               [&] { return std::filesystem::is_directory(place); });
+  require(is_run, "[load_best] expected a run with checkpoints, got none", folder.string());
+  const auto best = CheckpointFolder(place).best();
+  if (best) load_weights(blocks, best->tensors("weights"));
   return best.has_value();
 }
 
@@ -70,7 +57,7 @@ class TrainingRun {
   TrainingRun(const RunSettings& settings, std::vector<NamedBlock<T, Device>> blocks)
       : settings_(settings),
         blocks_(std::move(blocks)),
-        optimizer_(distinct_parameters(), settings.optimizer),
+        optimizer_(parameters_of(blocks_), settings.optimizer),
         checkpoints_(settings.folder / "checkpoints", settings.keep_checkpoints) {
     require(settings_.checkpoint_every >= 1, "[TrainingRun] expected checkpoint_every of at least 1");
     settings_.recorded["run"] = recorded();
@@ -127,14 +114,6 @@ class TrainingRun {
               {"final_share", rate.final_share}}}};
   }
 
-  std::vector<Parameter<T, Device>> distinct_parameters() const {
-    std::vector<Parameter<T, Device>> parameters;
-    for (const auto& block : blocks_) {
-      if (std::ranges::find(parameters, block.parameter) == parameters.end()) parameters.push_back(block.parameter);
-    }
-    return parameters;
-  }
-
   /// Calls use(name, tensor) for each block of each optimizer average.
   template <class Use>
   void for_each_average(const Use& use) const {
@@ -150,9 +129,7 @@ class TrainingRun {
   void save() {
     log_->sync();
     checkpoints_.save(step_, [&](CheckpointWriter& writer) {
-      std::vector<NamedTensor> weights;
-      for (const auto& block : blocks_) weights.push_back(named_tensor(block.name, block.of(block.parameter.value())));
-      writer.tensors("weights", std::move(weights));
+      writer.tensors("weights", weight_tensors(blocks_));
       std::vector<NamedTensor> averages;
       for_each_average(
           [&](const std::string& name, const auto& tensor) { averages.push_back(named_tensor(name, tensor)); });
@@ -168,9 +145,9 @@ class TrainingRun {
 
   void resume(const Checkpoint& checkpoint) {
     checkpoint.require_settings(settings_.recorded);
-    detail::load_weights(checkpoint, blocks_);
+    load_weights(blocks_, checkpoint.tensors("weights"));
     const SafetensorsFile averages = checkpoint.tensors("optimizer");
-    for_each_average([&](const std::string& name, const auto& tensor) { detail::read_into(averages, name, tensor); });
+    for_each_average([&](const std::string& name, const auto& tensor) { read_into(averages, name, tensor); });
     const JsonFields state = checkpoint.state_fields();
     optimizer_.set_steps(state.get<Index>("optimizer_steps"));
     step_ = checkpoint.step();
@@ -189,18 +166,6 @@ class TrainingRun {
   Index best_step_ = 0;
   Index step_ = 0;
   bool stopped_ = interrupted();
-};
-
-/// Seconds since it was made or last read.
-class StopWatch {
- public:
-  double lap() {
-    const auto now = std::chrono::steady_clock::now();
-    return std::chrono::duration<double>(now - std::exchange(since_, now)).count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace caprl

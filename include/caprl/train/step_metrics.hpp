@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "caprl/core/progress.hpp"
+#include "caprl/core/stop_watch.hpp"
 #include "caprl/judge/judge_tally.hpp"
 #include "caprl/train/metrics.hpp"
 #include "caprl/train/policy_gradient.hpp"

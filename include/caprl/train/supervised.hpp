@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "caprl/core/progress.hpp"
+#include "caprl/core/stop_watch.hpp"
 #include "caprl/data/order.hpp"
 #include "caprl/policy/policy.hpp"
 #include "caprl/train/run.hpp"

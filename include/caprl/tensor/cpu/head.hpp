@@ -60,19 +60,6 @@ void head_log_probability_backward(Cpu, ConstRows<T> hidden, ConstRows<T> weight
     detail::Head<T>(hidden, weight, pairs, inverse_temperature).backward(log_total, derivative, gradient);
 }
 
-/// Forward and backward with the logits made once, for a loss that is a sum over pairs: derivative_of(pair,
-/// log_probability) is the loss's derivative by that pair's log-probability.
-template <class T, class DerivativeOf>
-void head_log_probability_and_gradient(Cpu, ConstRows<T> hidden, ConstRows<T> weight, std::span<const HeadPair> pairs,
-                                       T inverse_temperature, const HeadOutput<T>& output,
-                                       const DerivativeOf& derivative_of, const HeadGradient<T>& gradient) {
-  detail::require_output("head_log_probability_and_gradient", output, pairs.size());
-  detail::require_gradient("head_log_probability_and_gradient", hidden, weight, gradient);
-  if (!pairs.empty()) {
-    detail::Head<T>(hidden, weight, pairs, inverse_temperature).both(output, derivative_of, gradient);
-  }
-}
-
 /// out [T, V] = hidden [T, C] weight^T.
 template <class T>
 void logits(Cpu cpu, ConstRows<T> hidden, ConstRows<T> weight, Rows<T> out) {

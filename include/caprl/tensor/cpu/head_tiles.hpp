@@ -10,44 +10,13 @@
 #include "caprl/core/threads.hpp"
 #include "caprl/tensor/cpu/gemm.hpp"
 #include "caprl/tensor/cpu/launch.hpp"
+#include "caprl/tensor/head_pairs.hpp"
 #include "caprl/tensor/kernels/gather.hpp"
 #include "caprl/tensor/tensor.hpp"
 
 /// The output head and the log-probabilities of tokens, without a [tokens, vocabulary] buffer: logits are made a tile
 /// at a time, read, and dropped; the backward pass makes them again.
 namespace caprl {
-
-/// Asks for the probability of `target` after the token whose hidden state is in `row`. Several pairs may share a row
-/// (the first tokens of all captions of a group): its logits are made once, and the gradients add.
-struct HeadPair {
-  Index row = 0;
-  Token target = 0;
-};
-
-/// The rows that pairs read, ascending and each once; numbers the pairs' rows by their place among them.
-inline std::vector<Index> number_rows_read(std::vector<HeadPair>& pairs) {
-  std::vector<Index> rows;
-  for (const HeadPair& pair : pairs) rows.push_back(pair.row);
-  std::ranges::sort(rows);
-  rows.erase(std::ranges::unique(rows).begin(), rows.end());
-  for (HeadPair& pair : pairs) pair.row = std::ranges::lower_bound(rows, pair.row) - rows.begin();
-  return rows;
-}
-
-/// What the forward pass writes, one number for each pair; only `log_probability` must be given.
-template <class T>
-struct HeadOutput {
-  std::span<T> log_probability;  ///< log softmax(z / temperature)[target]
-  std::span<T> log_total;        ///< log(sum(exp(z / temperature))) of the pair's row: the backward pass needs it
-  std::span<T> entropy;          ///< of the row's distribution, in nats
-};
-
-/// Where the backward pass adds; without data it is left out (a frozen head, a frozen body).
-template <class T>
-struct HeadGradient {
-  Rows<T> hidden;  ///< [T, C]
-  Rows<T> weight;  ///< [V, C]
-};
 
 namespace detail {
 
@@ -96,25 +65,7 @@ class Head {
   }
 
   void backward(std::span<const T> log_total, std::span<const T> derivative, const HeadGradient<T>& gradient) {
-    for_row_tiles([&](Index first, Index count) { turn_back(first, count, log_total, derivative, gradient, false); });
-  }
-
-  /// Both at once, for a loss whose derivative by a log-probability is known when that log-probability is.
-  template <class DerivativeOf>
-  void both(const HeadOutput<T>& output, const DerivativeOf& derivative_of, const HeadGradient<T>& gradient) {
-    std::vector<T> log_total(pairs_.size());
-    std::vector<T> derivative(pairs_.size());
-    const HeadOutput<T> kept{output.log_probability, log_total, output.entropy};
-    for_row_tiles([&](Index first, Index count) {
-      read_tiles(first, count, output.log_probability, !output.entropy.empty());
-      finish(first, count, kept);
-      for (Index at = group_begin(first); at < group_end(first + count - 1); ++at) {
-        const auto pair = static_cast<std::size_t>(groups_.order[static_cast<std::size_t>(at)]);
-        derivative[pair] = derivative_of(pair, output.log_probability[pair]);
-      }
-      turn_back(first, count, log_total, derivative, gradient, tile_columns_ == weight_.rows);
-    });
-    std::copy_n(log_total.begin(), output.log_total.size(), output.log_total.begin());
+    for_row_tiles([&](Index first, Index count) { turn_back(first, count, log_total, derivative, gradient); });
   }
 
  private:
@@ -165,20 +116,17 @@ class Head {
     return copy;
   }
 
-  Rows<T> tile(Index rows, Index begin, Index end) const { return {logits_.data(), rows, end - begin, logits_.dim(1)}; }
-
   Rows<T> make_logits(Rows<const T> states, Index begin, Index end) {
-    const Rows<T> z = tile(states.rows, begin, end);
+    const Rows<T> z{logits_.data(), states.rows, end - begin, logits_.dim(1)};
     gemm<T>(Cpu{}, Transpose::no, Transpose::yes, T{1}, states, weight_.rows_between(begin, end), T{0}, z);
     return z;
   }
 
-  /// The backward pass of a row tile; `have_logits` if its only column tile is still in place.
   void turn_back(Index first, Index count, std::span<const T> log_total, std::span<const T> derivative,
-                 const HeadGradient<T>& gradient, bool have_logits) {
+                 const HeadGradient<T>& gradient) {
     const Rows<const T> states = gather(first, count);
     for_column_tiles([&](Index begin, Index end) {
-      const Rows<T> z = have_logits ? tile(count, 0, end) : make_logits(states, begin, end);
+      const Rows<T> z = make_logits(states, begin, end);
       parallel_for(count, row_grain(end - begin),
                    [&](Index r) { replace_by_gradient(z.row(r), begin, end, first + r, log_total, derivative); });
       propagate(first, states, z, begin, end, gradient);

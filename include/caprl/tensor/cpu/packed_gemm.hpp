@@ -12,14 +12,12 @@
 #include "caprl/tensor/kernels/pack.hpp"
 #include "caprl/tensor/kernels/views.hpp"
 #include "caprl/tensor/tensor.hpp"
+#include "caprl/tensor/weight_format.hpp"
 
 /// Products of few rows (decoding, judging) with weights that are laid out once and used many times. A general matrix
-/// product spends its time there on rearranging the weights.
+/// product spends its time there on rearranging the weights. bf16 halves what must be read, which is what few rows wait
+/// for, and rounds the weights: for frozen models. Arithmetic is in float either way.
 namespace caprl {
-
-/// How packed weights are stored. bf16 halves what must be read, which is what few rows wait for, and rounds the
-/// weights: for frozen models. Arithmetic is in float either way.
-enum class PackedFormat { float32, bf16 };
 
 namespace detail {
 
@@ -34,10 +32,10 @@ struct PanelPair {
   FloatRegister low, high;
 };
 
-template <PackedFormat Format>
+template <WeightFormat Format>
 inline PanelPair load_panel(const float* from) {
   PanelPair pair;
-  if constexpr (Format == PackedFormat::float32) {
+  if constexpr (Format == WeightFormat::float32) {
     std::memcpy(&pair.low, from, sizeof(pair.low));
     std::memcpy(&pair.high, from + float_lanes, sizeof(pair.high));
   } else {  // each word holds column j in its low half and column j + lanes in its high half
@@ -49,8 +47,8 @@ inline PanelPair load_panel(const float* from) {
   return pair;
 }
 
-template <PackedFormat Format>
-inline constexpr Index panel_words = Format == PackedFormat::float32 ? panel_columns : float_lanes;
+template <WeightFormat Format>
+inline constexpr Index panel_words = Format == WeightFormat::float32 ? panel_columns : float_lanes;
 
 /// Where a block of rows reads and writes.
 struct PackedTask {
@@ -77,7 +75,7 @@ inline void write_panel_row(const PanelPair& sum, float* y, Index columns, bool 
 
 /// Rows x 2 registers of sums. With few rows several k at a time have sums of their own, combined at the end in a fixed
 /// order: a sum alone would wait for its own last addition.
-template <PackedFormat Format, int RowCount>
+template <WeightFormat Format, int RowCount>
 void multiply_panel(const PackedTask& task) {
   constexpr int split = RowCount == 1 ? 4 : RowCount <= 3 ? 2 : 1;
   PanelPair sums[split][RowCount] = {};
@@ -110,13 +108,13 @@ void multiply_panel(const PackedTask& task) {
 
 using PanelKernel = void (*)(const PackedTask&);
 
-template <PackedFormat Format, int... Rows>
+template <WeightFormat Format, int... Rows>
 constexpr auto panel_kernels(std::integer_sequence<int, Rows...>) {
   return std::array<PanelKernel, sizeof...(Rows)>{&multiply_panel<Format, Rows + 1>...};
 }
 
 /// The kernel for `rows` rows, 1 to most_packed_rows.
-template <PackedFormat Format>
+template <WeightFormat Format>
 PanelKernel panel_kernel(Index rows) {
   static constexpr auto kernels = panel_kernels<Format>(std::make_integer_sequence<int, most_packed_rows>());
   return kernels[static_cast<std::size_t>(rows - 1)];
@@ -128,7 +126,7 @@ PanelKernel panel_kernel(Index rows) {
 class PackedWeights {
  public:
   PackedWeights() = default;
-  explicit PackedWeights(Rows<const float> weight, PackedFormat format = PackedFormat::float32) : format_(format) {
+  explicit PackedWeights(Rows<const float> weight, WeightFormat format = WeightFormat::float32) : format_(format) {
     pack(weight);
   }
 
@@ -144,12 +142,12 @@ class PackedWeights {
 
   Index outputs() const { return outputs_; }
   Index inputs() const { return inputs_; }
-  PackedFormat format() const { return format_; }
+  WeightFormat format() const { return format_; }
   Index panels() const { return (outputs_ + detail::panel_columns - 1) / detail::panel_columns; }
   const float* panel(Index index) const { return words_.data() + index * inputs_ * panel_words(); }
 
  private:
-  Index panel_words() const { return format_ == PackedFormat::float32 ? detail::panel_columns : detail::float_lanes; }
+  Index panel_words() const { return format_ == WeightFormat::float32 ? detail::panel_columns : detail::float_lanes; }
 
   void pack_panel(Rows<const float> weight, Index index) {
     const Index first = index * detail::panel_columns;
@@ -160,7 +158,7 @@ class PackedWeights {
     };
     for (Index k = 0; k < inputs_; ++k) {
       for (Index c = 0; c < width; ++c) {
-        if (format_ == PackedFormat::float32) {
+        if (format_ == WeightFormat::float32) {
           to[k * width + c] = value(c, k);
         } else {
           const std::uint32_t low = bf16(value(c, k)).bits;
@@ -172,7 +170,7 @@ class PackedWeights {
     }
   }
 
-  PackedFormat format_ = PackedFormat::float32;
+  WeightFormat format_ = WeightFormat::float32;
   Index outputs_ = 0;
   Index inputs_ = 0;
   Tensor<float> words_;
@@ -180,7 +178,7 @@ class PackedWeights {
 
 namespace detail {
 
-template <PackedFormat Format>
+template <WeightFormat Format>
 void multiply_panels(Rows<const float> x, const PackedWeights& weights, Rows<float> y, Index first, Index last) {
   const Index blocks = (x.rows + most_packed_rows - 1) / most_packed_rows;
   // A panel's stretch of k stays in the first-level cache while all rows pass over it.
@@ -215,10 +213,10 @@ inline void multiply(Cpu, Rows<const float> x, const PackedWeights& weights, Row
   }
   const Index work = x.columns * detail::panel_columns * std::max<Index>(2, x.rows / 4);
   parallel_chunks(weights.panels(), 1 + 32768 / (work + 1), [&](Index first, Index last) {
-    if (weights.format() == PackedFormat::float32) {
-      detail::multiply_panels<PackedFormat::float32>(x, weights, y, first, last);
+    if (weights.format() == WeightFormat::float32) {
+      detail::multiply_panels<WeightFormat::float32>(x, weights, y, first, last);
     } else {
-      detail::multiply_panels<PackedFormat::bf16>(x, weights, y, first, last);
+      detail::multiply_panels<WeightFormat::bf16>(x, weights, y, first, last);
     }
   });
 }

@@ -29,10 +29,9 @@ struct ScaledSum {
   }
 };
 
-/// y = scale x, from any element type to any other; computed in T's accumulator.
+/// y = x, from any element type to any other.
 template <class From, class To>
-struct ScaledCopy {
-  Accumulator<To> scale;
+struct Copy {
   Rows<const From> x;
   Rows<To> y;
 
@@ -40,23 +39,7 @@ struct ScaledCopy {
   CAPRL_HD void operator()(const Team& team, Index row) const {
     const From* in = x.row(row);
     To* out = y.row(row);
-    team.template each<To>(y.columns, [&](auto at) { at.store(out, at(in) * scale); });
-  }
-};
-
-/// y = a b, element by element.
-template <class T>
-struct Product {
-  Rows<const T> a;
-  Rows<const T> b;
-  Rows<T> y;
-
-  template <class Team>
-  CAPRL_HD void operator()(const Team& team, Index row) const {
-    const T* left = a.row(row);
-    const T* right = b.row(row);
-    T* out = y.row(row);
-    team.template each<T>(y.columns, [&](auto at) { at.store(out, at(left) * at(right)); });
+    team.template each<To>(y.columns, [&](auto at) { at.store(out, at(in)); });
   }
 };
 
@@ -72,18 +55,6 @@ struct AddBias {
     const T* in = x.row(row);
     T* out = y.row(row);
     team.template each<T>(y.columns, [&](auto at) { at.store(out, at(in) + at(bias)); });
-  }
-};
-
-template <class T>
-struct Fill {
-  Accumulator<T> value;
-  Rows<T> y;
-
-  template <class Team>
-  CAPRL_HD void operator()(const Team& team, Index row) const {
-    T* out = y.row(row);
-    team.template each<T>(y.columns, [&](auto at) { at.store(out, value); });
   }
 };
 
@@ -110,24 +81,11 @@ void add_into(Device device, ConstRows<T> x, Rows<T> y) {
   weighted_sum<Device, T>(device, 1, x, 1, y, y);
 }
 
-/// y = scale x; y may be x. Element types may differ: this is the cast.
-template <class Device, class From, class To>
-void scaled_copy(Device device, Accumulator<To> scale, Rows<From> x, Rows<To> y) {
-  detail::require_same_shape("scaled_copy", x, y);
-  launch_rows(device, y.rows, kernels::ScaledCopy<std::remove_const_t<From>, To>{scale, x, y}, y.columns);
-}
-
+/// y = x. Element types may differ: this is the cast.
 template <class Device, class From, class To>
 void copy_rows(Device device, Rows<From> x, Rows<To> y) {
-  scaled_copy(device, Accumulator<To>{1}, x, y);
-}
-
-/// y = a b, element by element; y may be a or b.
-template <class Device, class T>
-void multiply_elements(Device device, ConstRows<T> a, ConstRows<T> b, Rows<T> y) {
-  detail::require_same_shape("multiply_elements", a, b);
-  detail::require_same_shape("multiply_elements", a, y);
-  launch_rows(device, y.rows, kernels::Product<T>{a, b, y}, y.columns);
+  detail::require_same_shape("copy_rows", x, y);
+  launch_rows(device, y.rows, kernels::Copy<std::remove_const_t<From>, To>{x, y}, y.columns);
 }
 
 /// y = x + bias [C] for each row; y may be x. Its gradient is `add_column_sums`.
@@ -135,11 +93,6 @@ template <class Device, class T>
 void add_bias(Device device, ConstRows<T> x, const T* bias, Rows<T> y) {
   detail::require_same_shape("add_bias", x, y);
   launch_rows(device, y.rows, kernels::AddBias<T>{x, bias, y}, y.columns);
-}
-
-template <class Device, class T>
-void fill(Device device, Accumulator<T> value, Rows<T> y) {
-  launch_rows(device, y.rows, kernels::Fill<T>{value, y}, y.columns);
 }
 
 }  // namespace caprl

@@ -1,0 +1,35 @@
+#include "caprl/tensor/storage.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cstdint>
+
+using namespace caprl;
+
+TEST_CASE("a freed block serves the next request of its size class") {
+  auto& allocator = CpuAllocator::instance();
+  void* const block = allocator.allocate(100'000);
+  CHECK(reinterpret_cast<std::uintptr_t>(block) % CpuAllocator::alignment == 0);
+  allocator.release(block, 100'000);
+  const MemoryCounters before = allocator.counters();
+  void* const again = allocator.allocate(99'999);
+  CHECK(again == block);
+  CHECK(allocator.counters().system_allocations == before.system_allocations);
+  CHECK(allocator.counters().held == before.held);
+  CHECK(allocator.counters().in_use == before.in_use + CpuAllocator::size_class(100'000));
+  allocator.release(again, 99'999);
+}
+
+#ifndef __SANITIZE_ADDRESS__  // which ends the program at such a request
+TEST_CASE("unused blocks are given back where the system has too little") {
+  auto& allocator = CpuAllocator::instance();
+  allocator.release(allocator.allocate(100'000), 100'000);
+  const MemoryCounters before = allocator.counters();
+  REQUIRE(before.held > before.in_use);
+  CHECK_THROWS_AS(allocator.allocate(Index{1} << 60), std::bad_alloc);
+  CHECK(allocator.counters().held == before.in_use);
+  CHECK(allocator.counters().in_use == before.in_use);
+  CHECK(allocator.counters().peak == before.peak);
+  allocator.release(allocator.allocate(100'000), 100'000);  // and it goes on
+}
+#endif
