@@ -11,9 +11,12 @@
 
 #include "caprl/advantage/gdpo.hpp"
 #include "caprl/advantage/grpo.hpp"
+#include "caprl/judge/length_term.hpp"
 #include "caprl/judge/per_caption.hpp"
+#include "caprl/judge/weighted_sum.hpp"
 #include "caprl/policy/vlm_policy.hpp"
 #include "caprl/sampling/sample.hpp"
+#include "caprl/train/published_recipe.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/tiny_world.hpp"
 
@@ -74,6 +77,105 @@ std::string bytes_of(const std::filesystem::path& path) {
   text << file.rdbuf();
   return text.str();
 }
+
+std::vector<float> weights_of(const TinyVlmPolicy<>& policy) {
+  std::vector<float> weights;
+  for (const auto& parameter : parameters_of<float>(policy.model())) {
+    weights.insert(weights.end(), parameter.value().span().begin(), parameter.value().span().end());
+  }
+  return weights;
+}
+
+/// The weights after the trainer's first step.
+template <class Judge>
+std::vector<float> after_one_step(Judge judge, TrainerSettings settings) {
+  const auto policy = small_policy();
+  settings.run.steps = 1;
+  train(policy, judge, settings);
+  return weights_of(policy);
+}
+
+/// The same with the step written out, on the rollouts for which keep(group, rollout) holds and as if there were no
+/// others.
+template <class Keep>
+std::vector<float> after_step_by_hand(const TrainerSettings& settings, const Keep& keep) {
+  const auto policy = small_policy();
+  const auto items = small_items(8);
+  std::vector<const CaptionItem*> batch;
+  GenerateSettings generate{.samples = settings.samples, .maximum_tokens = settings.maximum_tokens, .item_keys = {}};
+  for (const Index i : DataOrder(8, settings.seed).batch(0, settings.batch_items)) {
+    batch.push_back(&items[static_cast<std::size_t>(i)]);
+    generate.item_keys.push_back(static_cast<std::uint32_t>(i));
+  }
+  const auto all = collect(policy, batch, load_noise, Sample<>(), generate);
+  Collected<TinyVlmPolicy<>> kept;
+  for (std::size_t g = 0; g < all.groups.size(); ++g) {
+    RolloutGroup group;
+    for (const Rollout& rollout : all.groups[g]) {
+      if (keep(g, rollout)) group.push_back(rollout);
+    }
+    if (group.empty()) continue;
+    kept.items.push_back(all.items[g]);
+    kept.prompts.push_back(all.prompts[g]);
+    kept.groups.push_back(std::move(group));
+  }
+  PerCaption judge{"e", share_of_e};
+  std::vector<std::vector<bool>> truncated;
+  for (const RolloutGroup& group : kept.groups) truncated.emplace_back(group.size(), false);
+  const std::vector<double> weights{1.0};
+  const auto selection = select_rewards(judge_groups(judge, kept), truncated, weights);
+  const auto weighted = weigh(kept, selection, Rloo{.spread_floor = 0}(selection.batch));
+  RunSettings run_settings = settings.run;
+  run_settings.folder += "_by_hand";
+  std::filesystem::create_directories(run_settings.folder);
+  TrainingRun<float> run(run_settings, policy.blocks());
+  for (Index update = 0; update < settings.updates; ++update) {
+    add_policy_gradients<TinyVlmPolicy<>>(policy, nullptr, kept, weighted, settings.loss, settings.aggregation, 1.0,
+                                          settings.micro_tokens);
+    run.update();
+  }
+  return weights_of(policy);
+}
+
+const auto keep_all = [](std::size_t, const Rollout&) { return true; };
+
+nlohmann::json first_row(const std::filesystem::path& folder) {
+  std::ifstream file(folder / "metrics.jsonl");
+  std::string line;
+  std::getline(file, line);
+  return nlohmann::json::parse(line);
+}
+
+/// Leaves out the last caption, or the last group of captions.
+struct Short : TinyVlmPolicy<> {
+  bool group = false;
+  using TinyVlmPolicy<>::TinyVlmPolicy;
+  template <Sampler S>
+  std::vector<RolloutGroup> generate(std::span<const Prompt> prompts, const S& sampler,
+                                     const GenerateSettings& settings) const {
+    auto groups = TinyVlmPolicy<>::generate(prompts, sampler, settings);
+    group ? groups.pop_back() : groups.back().pop_back();
+    return groups;
+  }
+};
+
+/// Fails at one caption of each group from a share of the groups on.
+struct Failing {
+  double from = 0;
+  std::vector<std::string> part_names() const { return {"e"}; }
+  std::vector<std::vector<Reward>> score(std::span<const JudgeRequest> requests) {
+    std::vector<std::vector<Reward>> rewards;
+    for (std::size_t r = 0; r < requests.size(); ++r) {
+      const bool fails = static_cast<double>(r) >= from * static_cast<double>(requests.size());
+      auto& group = rewards.emplace_back();
+      for (const Caption& caption : requests[r].captions) {
+        group.push_back(Reward::of(share_of_e(*requests[r].item, caption)));
+      }
+      if (fails) group.back() = Reward::missing("the service did not answer");
+    }
+    return rewards;
+  }
+};
 
 double mean_reward(const std::filesystem::path& folder, Index from, Index to) {
   std::ifstream file(folder / "metrics.jsonl");
@@ -173,28 +275,116 @@ TEST_CASE("a run does not go on with other settings") {
 
 TEST_CASE("missing rewards leave the step, and too many stop the run") {
   const testing::TemporaryFolder folder;
-  struct Failing {
-    double from = 0;
-    std::vector<std::string> part_names() const { return {"e"}; }
-    std::vector<std::vector<Reward>> score(std::span<const JudgeRequest> requests) {
-      std::vector<std::vector<Reward>> rewards;
-      for (std::size_t r = 0; r < requests.size(); ++r) {
-        const bool fails = static_cast<double>(r) >= from * static_cast<double>(requests.size());
-        auto& group = rewards.emplace_back();
-        for (const Caption& caption : requests[r].captions) {
-          group.push_back(Reward::of(share_of_e(*requests[r].item, caption)));
-        }
-        if (fails) group.back() = Reward::missing("the service did not answer");
-      }
-      return rewards;
-    }
-  };
   Failing some{0.75};
   train(small_policy(), some, small_settings(folder.path() / "some", 2));
   CHECK(bytes_of(folder.path() / "some/metrics.jsonl").find("\"missing_groups\":1") != std::string::npos);
   Failing most{0.25};
   CHECK_THROWS_WITH_AS(train(small_policy(), most, small_settings(folder.path() / "most", 2)),
                        doctest::Contains("the service did not answer"), Error);
+}
+
+TEST_CASE("a step with missing rewards is the step without their groups, in every denominator") {
+  const testing::TemporaryFolder folder;
+  const auto not_last = [](std::size_t group, const Rollout&) { return group < 3; };
+  for (const auto kind : {Aggregation::Kind::token_mean, Aggregation::Kind::sequence_mean_of_token_mean}) {
+    TrainerSettings settings = small_settings(folder.path() / std::to_string(static_cast<int>(kind)), 1);
+    settings.aggregation.kind = kind;
+    const auto weights = after_one_step(Failing{0.75}, settings);
+    CHECK(weights == after_step_by_hand(settings, not_last));
+    settings.run.folder += "_all";
+    CHECK(weights != after_step_by_hand(settings, keep_all));
+  }
+}
+
+TEST_CASE("masked truncated captions leave the loss and the baseline") {
+  const testing::TemporaryFolder folder;
+  TrainerSettings settings = small_settings(folder.path() / "mask", 1);
+  settings.samples = 24;
+  settings.maximum_tokens = 60;
+  settings.truncated = TruncatedRule::mask;
+  const auto weights = after_one_step(PerCaption{"e", share_of_e}, settings);
+  CHECK(weights == after_step_by_hand(settings, [](std::size_t, const Rollout& r) { return !r.caption.truncated; }));
+  CHECK(weights != weights_of(small_policy()));  // some captions ended
+  const double truncated = first_row(settings.run.folder).at("truncated").get<double>();
+  CHECK(truncated > 0);
+  CHECK(truncated < 1);
+}
+
+TEST_CASE("several updates follow one batch of rollouts, each with figures of its own") {
+  const testing::TemporaryFolder folder;
+  TrainerSettings settings = small_settings(folder.path() / "three", 1);
+  settings.updates = 3;
+  const auto weights = after_one_step(PerCaption{"e", share_of_e}, settings);
+  CHECK(weights == after_step_by_hand(settings, keep_all));
+  const auto row = first_row(settings.run.folder);
+  CHECK(std::abs(row.at("recorded_kl").get<double>()) < 1e-9);
+  CHECK(row.at("recorded_kl.update2").get<double>() > 1e-9);
+  CHECK(row.at("recorded_kl.update3").get<double>() > row.at("recorded_kl.update2").get<double>());
+  for (const std::string figure : {"loss", "gradient_norm", "clipped"}) CHECK(row.contains(figure + ".update3"));
+  CHECK_FALSE(row.contains("loss.update4"));
+  settings.updates = 0;
+  CHECK_THROWS_AS(after_one_step(PerCaption{"e", share_of_e}, settings), Error);
+}
+
+TEST_CASE("the published settings are the published numbers") {
+  const TrainerSettings settings = published_trainer_settings();
+  CHECK(settings.batch_items == 128);
+  CHECK(settings.samples == 8);
+  CHECK(settings.updates == 1);
+  CHECK(settings.maximum_tokens == 4096);
+  CHECK(settings.truncated == TruncatedRule::score);
+  CHECK(settings.loss.surrogate.clip_low == 0.2);
+  CHECK(settings.loss.surrogate.clip_high == 0.2);
+  CHECK(settings.loss.kl == KlInLoss::none);
+  CHECK(settings.kl_in_reward == 0);
+  CHECK(settings.aggregation.kind == Aggregation::Kind::sequence_mean_of_token_mean);
+  CHECK(settings.run.optimizer.beta1 == 0.9);
+  CHECK(settings.run.optimizer.beta2 == 0.999);
+  CHECK(settings.run.optimizer.weight_decay == 0.01);
+  CHECK(settings.run.optimizer.gradient_norm == 1);
+  CHECK(settings.run.learning_rate(0) == doctest::Approx(1e-5 / 20));
+  CHECK(settings.run.learning_rate(19) == doctest::Approx(1e-5));
+  CHECK(settings.run.learning_rate(100000) == doctest::Approx(1e-5));  // constant
+  CHECK(published_trainer_settings({}).truncated == TruncatedRule::zero_reward);
+  CHECK(published_estimator().spread_floor == 0);
+  CHECK_FALSE(published_estimator().whiten);
+}
+
+TEST_CASE("a run does not go on with another estimator, sampler or reward") {
+  const testing::TemporaryFolder folder;
+  TrainerSettings settings = small_settings(folder.path(), 1);
+  settings.off_policy = true;
+  const auto items = small_items(8);
+  const auto policy = small_policy();
+  const auto go_on = [&](const auto& sampler, const auto& estimator, Index full_tokens, double weight) {
+    WeightedSum judge{Weighted{PerCaption{"e", share_of_e}, 1.0}, Weighted{LengthTerm{full_tokens, 3000}, weight}};
+    Trainer trainer(policy, sampler, judge, estimator, settings);
+    trainer.run(std::span<const CaptionItem>(items), load_noise, [](Index, MetricsRow&) { return 0.0; });
+  };
+  const auto refuses = [&](const char* setting, const auto& sampler, const auto& estimator, Index full_tokens,
+                           double weight) {
+    CHECK_THROWS_WITH_AS(go_on(sampler, estimator, full_tokens, weight), doctest::Contains(setting), Error);
+  };
+  go_on(Sample<>(), Rloo{}, 100, 0.2);
+  CHECK_NOTHROW(go_on(Sample<Temperature>(), Rloo{}, 100, 0.2));
+  refuses("rloo.spread_floor", Sample<>(), Rloo{.spread_floor = 0}, 100, 0.2);
+  refuses("grpo.epsilon", Sample<>(), Grpo{}, 100, 0.2);
+  refuses("top_k", Sample{TopK{.count = 50}}, Rloo{}, 100, 0.2);
+  refuses("length.full_tokens", Sample<>(), Rloo{}, 200, 0.2);
+  refuses("reward_weights.length", Sample<>(), Rloo{}, 100, 0.3);
+}
+
+TEST_CASE("a policy that leaves out a caption is an error") {
+  const Tokenizer tokenizer = small_tokenizer();
+  Short policy(small_vlm(tokenizer), tokenizer);
+  const auto items = small_items(2);
+  const auto collected = [&] {
+    return collect(policy, {&items[0], &items[1]}, load_noise, Sample<>(),
+                   {.samples = 2, .maximum_tokens = 4, .item_keys = {}});
+  };
+  CHECK_THROWS_WITH_AS(collected(), doctest::Contains("as many captions of an item"), Error);
+  policy.group = true;
+  CHECK_THROWS_WITH_AS(collected(), doctest::Contains("to caption each item"), Error);
 }
 
 TEST_CASE("a run does not go on as another") {
@@ -323,10 +513,7 @@ TEST_CASE("micro-batches change nothing but rounding") {
     TrainerSettings settings = small_settings(folder.path() / name, 1);
     settings.micro_tokens = micro_tokens;
     train(policy, judge, settings);
-    std::ifstream file(folder.path() / name / "metrics.jsonl");
-    std::string line;
-    std::getline(file, line);
-    return nlohmann::json::parse(line).at("gradient_norm").get<double>();
+    return first_row(folder.path() / name).at("gradient_norm").get<double>();
   };
   CHECK(weights("whole", 1 << 20) == doctest::Approx(weights("small", 1)).epsilon(1e-5));
 }

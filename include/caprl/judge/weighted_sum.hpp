@@ -64,9 +64,8 @@ class WeightedSum {
     RecordedNumbers numbers;
     std::size_t part = 0;
     const auto append = [&](const auto& term) {
-      for (const auto& [name, number] : recorded_numbers(term.judge)) {
-        numbers.emplace_back(names.at(part) + "." + name, number);
-      }
+      const std::string prefix = part < names.size() ? names[part] + "." : "";  // a judge may have no part
+      for (const auto& [name, number] : recorded_numbers(term.judge)) numbers.emplace_back(prefix + name, number);
       part += term.judge.part_names().size();
     };
     std::apply([&](const auto&... term) { (append(term), ...); }, terms_);
