@@ -86,7 +86,7 @@ side_by_side() {  # COMMAND...: as many at once as there are processors
 }
 
 make_world() {
-  make_world_once "$world" "${images[@]}" "${clips[@]}" --seed 5
+  make_world_once "$world" "${images[@]}" "${clips[@]}" --seed 6
   # Of the test clips those of 8 seconds and more.
   grep -E -m "$test_clips" '"seconds":([89]|1[0-9])' "$world/videos_test.jsonl" >"${test[video]}"
   head -n "$best_items" "${test[image]}" >"$world/best_of.jsonl"
