@@ -65,10 +65,11 @@ Evaluation evaluate(const Options& options, const ExactJudge<float>& judge, cons
   } else {
     for (const auto& of_item : captions) chosen.push_back(of_item.front());
   }
-  const std::string asked = options.kept_answers.empty()
-                                ? ""
-                                : fingerprint(options.judge.folder) +
-                                      (options.judge.standard_prompt ? " standard " : " ") + fingerprint(options.data);
+  const std::string asked =
+      options.kept_answers.empty()
+          ? ""
+          : fingerprint(options.judge.folder) + (options.judge.standard_prompt ? " standard " : " ") +
+                (options.judge.empty_thinking ? "empty thinking " : "") + fingerprint(options.data);
   auto judged = kept_caption_accuracy(options.kept_answers, asked, judge, all, chosen);
   Evaluation evaluation = evaluation_of(all, std::move(chosen), std::move(judged));
   if (options.blind) leave_out_abstaining(all, evaluation);

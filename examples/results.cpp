@@ -231,11 +231,20 @@ void add_speed(Summary& summary, const std::filesystem::path& run) {
   summary.add(name + ".judge_tokens", std::accumulate(tokens.begin(), tokens.begin() + std::ptrdiff_t(steps), 0.0));
 }
 
+/// Of several runs of a medium the first one's speed counts, and the largest difference.
+void add_run(Summary& summary, const Summary& run) {
+  for (const std::string& name : run.names()) {
+    const double value = run.at(name);
+    const double before = summary.has(name) ? summary.at(name) : value;
+    summary.add(name, name.ends_with("logprob.max_difference") ? std::max(before, value) : before);
+  }
+}
+
 /// All figures; of runs those of speed and numbers, for what they measured is of few items.
 Summary all_figures(const Options& options) {
   Summary summary;
   for (const auto& run : options.runs) {
-    summary.add(run_figures(Summary::load(run / "summary.json")));
+    add_run(summary, run_figures(Summary::load(run / "summary.json")));
     add_speed(summary, run);
   }
   for (const auto& file : options.figures) summary.add(Summary::load(file));

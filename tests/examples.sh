@@ -112,6 +112,15 @@ has figures.json image.accuracy.gain.trained.low image.accuracy.grammar.best ima
   judges.image.sampled.draws_8.squared_error judges.image.exact.cyclic_all.tokens
 run results --figures figures.json --runs whole --summary merged.json --out results.md
 has results.md '| truth |' 'not measured'
+mkdir -p worse/run
+sed 's/"image.logprob.max_difference": .*/"image.logprob.max_difference": 0.5,/; s/"seconds.image_rl": .*/"seconds.image_rl": 9e9,/' \
+  whole/summary.json >worse/summary.json
+sed -i ':a;N;$!ba;s/,\n}/\n}/' worse/summary.json
+cp whole/run/metrics.jsonl worse/run
+run results --figures figures.json --runs worse whole --summary several.json --out results.md
+has several.json '"logprob.max_difference": 0.5'
+run results --figures figures.json --runs whole worse --summary several.json --out results.md
+! grep -q 9000000000 several.json || fail "the speed is not that of the first run"
 has merged.json image.accuracy.gain.trained.low '"logprob.max_difference"' '"tokens_per_second.rollout"'
 run report whole videos --out both --figure seconds.build=2
 has both/report.html '<svg' 'data:image/png;base64,'

@@ -11,7 +11,8 @@ namespace examples {
 /// `prefix`.accuracy.gain.`which` and the like: differences of two captioners on the same items, paired by item.
 inline void add_gains(Summary& summary, const std::string& prefix, const std::string& which, const Evaluation& before,
                       const Evaluation& after) {
-  summary.add(figure_name(prefix, "accuracy.gain", which), caprl::bootstrap_difference(after.accuracies(), before.accuracies()));
+  summary.add(figure_name(prefix, "accuracy.gain", which),
+              caprl::bootstrap_difference(after.accuracies(), before.accuracies()));
   if (before.scores.empty() || after.scores.empty()) return;
   summary.add(figure_name(prefix, "recall.gain", which),
               caprl::bootstrap_share_difference(after.recall_shares(), before.recall_shares()));
