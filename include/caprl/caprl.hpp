@@ -28,6 +28,7 @@
 #include "caprl/core/ascii.hpp"
 #include "caprl/core/error.hpp"
 #include "caprl/core/hash.hpp"
+#include "caprl/core/hold_signals.hpp"
 #include "caprl/core/host_device.hpp"
 #include "caprl/core/index.hpp"
 #include "caprl/core/interrupt.hpp"

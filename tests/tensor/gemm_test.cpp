@@ -1,6 +1,10 @@
 #include "caprl/tensor/cpu/gemm.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/time.h>
+
+#include <atomic>
+#include <csignal>
 
 #include "caprl/tensor/cpu/eigen_gemm.hpp"
 #include "caprl/tensor/cpu/packed_gemm.hpp"
@@ -95,6 +99,47 @@ Tensor<float> rounded_to_bf16(const Tensor<float>& values) {
 }
 
 }  // namespace
+
+namespace {
+
+std::atomic<int> ticks{0};
+
+/// A timer whose signals, every millisecond, are handled on the stack of any thread.
+class Ticking {
+ public:
+  Ticking() {
+    struct sigaction action {};
+    action.sa_handler = [](int) { ++ticks; };
+    action.sa_flags = SA_RESTART;
+    ::sigaction(SIGALRM, &action, &before_);
+    const itimerval every{{0, 1000}, {0, 1000}};
+    ::setitimer(ITIMER_REAL, &every, nullptr);
+  }
+  ~Ticking() {
+    const itimerval never{};
+    ::setitimer(ITIMER_REAL, &never, nullptr);
+    ::sigaction(SIGALRM, &before_, nullptr);
+  }
+
+ private:
+  struct sigaction before_ {};
+};
+
+}  // namespace
+
+TEST_CASE("products are right, and leave the heap alone, while signals come") {
+  const auto a = random_tensor<float>({3000, 352}, 1), b = random_tensor<float>({128, 352}, 2);
+  const auto product = [&] {
+    Tensor<float> c({3000, 128});
+    caprl::gemm<float>(Cpu{}, Transpose::no, Transpose::yes, 1.0f, a.rows(), b.rows(), 0.0f, c.rows());
+    return contents(c.rows());
+  };
+  const auto expected = product();
+  const Ticking timer;
+  const int before = ticks;
+  for (int round = 0; round < 150; ++round) REQUIRE(product() == expected);
+  CHECK(ticks > before + 10);
+}
 
 TEST_CASE("gemm is the naive product in all four transposition forms, with pitches") {
   for (const Product size : {Product{1, 1, 1},
