@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds the examples, makes a small world of pictures and clips with questions, and reinforces
-# a captioner on pictures and then on clips. Ends with captions before and after, a table, and
+# Installs what is missing, builds the examples, makes a small world of pictures and clips with questions, and
+# reinforces a captioner on pictures and then on clips. Ends with captions before and after, a table, and
 # build/quickstart/report.html. A run that was stopped goes on where it was when started again.
 # usage: quickstart.sh [--few]    (--few: a few steps, to see that it runs)
 set -euo pipefail

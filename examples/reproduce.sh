@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Makes every figure of docs/results.md, from the start weights of examples/weights: reinforcement with three seeds and a
-# second base, on images and then on videos, controls, leaks, measured on 2,000 images and 1,000 clips with two judges and
-# a grammar. What does not wait for each other runs side by side, each on one thread, so that the figures do not depend on
-# the number of processors. Stages that are done are skipped, and one that was stopped goes on, when started again.
+# Makes every figure of docs/results.md, from the start weights of examples/weights: reinforcement with three seeds
+# and a second base, on images and then on videos, controls, leaks, measured on 2,000 images and 1,000 clips with two
+# judges and a grammar. What does not wait for each other runs side by side, each on one thread, so that the figures
+# do not depend on the number of processors. Stages that are done are skipped, and one that was stopped goes on, when
+# started again.
 # usage: reproduce.sh [--few] [OUT]    (--few: a few steps and items, to see that it runs)
 set -euo pipefail
 log=
@@ -43,9 +44,14 @@ cmake --build --preset release --target \
   world_make caption_images caption_videos caption measure leaks check_judge compare_judges sft results >"$out/build.log" ||
   { tail -30 "$out/build.log"; exit 1; }
 
-# All figures are of the same programs and weights.
-made_by=$(cat "$0" "$weights"/*/* "$programs"/world/world_make "$programs"/{caption_images,caption_videos,caption} \
-  "$programs"/{measure,leaks,check_judge,compare_judges,sft} | sha256sum)
+# All figures are of the same programs, weights and sizes.
+sizes="${few[*]} ${images[*]} ${clips[*]} $steps $batch $clip_steps $clip_batch $test_clips $best_of $best_items"
+sizes+=" $compared_items"
+made_by=$({
+  echo "$sizes"
+  cat examples/reproduce.sh examples/support/world.sh "$weights"/*/* "$programs"/world/world_make \
+    "$programs"/{caption_images,caption_videos,caption,measure,leaks,check_judge,compare_judges,sft}
+} | sha256sum)
 if [ "$(cat "$out/made_by" 2>/dev/null || echo "$made_by")" != "$made_by" ]; then
   echo "$out was begun with other programs, weights or settings: remove it, or give another OUT" >&2
   exit 1

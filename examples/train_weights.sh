@@ -36,12 +36,13 @@ head -n "$some" "$world/images_train.jsonl" >"$world/images_some.jsonl"
 # one would be another start for all that follow.
 cp examples/weights/judge1/tokenizer.json "$out/tokenizer.json"
 
-# First everything that is there is to be said: of pictures, so that the captioner learns to see; of short clips second by
-# second, so that it learns what happens and when; of all clips with ever fewer of the seconds in which nothing happens,
-# so that it learns to look ahead; of all clips without them. Some pictures are among the clips lest they are forgotten.
-# Then mostly terse captions of both; because it sees clips less well after that, everything of clips once more, and at a
-# lower rate the terse captions, which it is left with.
-# A stage that is done writes its model once more; one whose settings or start are not those it was made with is refused.
+# First everything that is there is to be said: of pictures, so that the captioner learns to see; of short clips
+# second by second, so that it learns what happens and when; of all clips with ever fewer of the seconds in which
+# nothing happens, so that it learns to look ahead; of all clips without them. Some pictures are among the clips lest
+# they are forgotten. Then mostly terse captions of both; because it sees clips less well after that, everything of
+# clips once more, and at a lower rate the terse captions, which it is left with.
+# A stage that is done writes its model once more; one whose settings or start are not those it was made with is
+# refused.
 sft() {  # OUT OPTIONS...
   "$programs/sft" --out "$@" --threads 1
 }
