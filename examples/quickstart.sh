@@ -11,12 +11,14 @@ programs=build/release/examples
 out=build/quickstart
 images=(--train-images 3000 --validation-images 128 --test-images 400) image_steps=30 image_batch=32
 clips=(--train-clips 600 --validation-clips 64 --test-clips 150) clip_steps=30 clip_batch=16
+kept_images=300 kept_batch=8  # among the clips, so that what was learnt on images stays
 case "${1:-}" in
   "") ;;
   --few)
     out=build/quickstart-few
     images=(--train-images 64 --validation-images 16 --test-images 24) image_steps=3 image_batch=8
     clips=(--train-clips 16 --validation-clips 8 --test-clips 8) clip_steps=2 clip_batch=4
+    kept_images=8 kept_batch=2
     ;;
   *) echo "usage: examples/quickstart.sh [--few]" >&2; exit 2 ;;
 esac
@@ -45,9 +47,11 @@ echo "[3/4] reinforcing the captioner on pictures"
   --test "$world/images_test.jsonl" --model "$weights/captioner1" --judge "$weights/judge1" --steps "$image_steps" \
   --batch "$image_batch" --no-report --out "$out/image"
 echo "[4/4] reinforcing it on clips"
-"$programs/caption_videos" --data "$world/videos_train.jsonl" --validation "$world/videos_validation.jsonl" \
+head -n "$kept_images" "$world/images_train.jsonl" >"$world/images_kept.jsonl"
+"$programs/caption_videos" --data "$world/videos_train.jsonl" "$world/images_kept.jsonl" \
+  --validation "$world/videos_validation.jsonl" \
   --test "$world/videos_test.jsonl" --model "$out/image/model" --judge "$weights/judge1" --steps "$clip_steps" \
-  --batch "$clip_batch" --learning-rate 2e-4 --gallery-items 1 --no-report --out "$out/video"
+  --batch $((clip_batch + kept_batch)) --learning-rate 2e-4 --gallery-items 1 --no-report --out "$out/video"
 trap - EXIT
 "$programs/report" "$out/image" "$out/video" --out "$out" --figure "seconds.build=$build_seconds" \
   --figure "seconds.total=$(spent seconds.total)"

@@ -23,11 +23,13 @@ trap 'stop $?' EXIT
 cd "$(dirname "$0")/.."
 images=(--train-images 6000 --validation-images 500 --test-images 2000) steps=30 batch=32
 clips=(--train-clips 2000 --validation-clips 200 --test-clips 1400) clip_steps=60 clip_batch=16 test_clips=1000
+kept_images=1000 kept_batch=8  # among the clips, so that what was learnt on images stays
 best_of=64 best_items=250 compared_items=100 few=()
 usage() { echo "usage: examples/reproduce.sh [--few] [OUT]" >&2; exit 2; }
 if [ "${1:-}" = --few ]; then
   images=(--train-images 64 --validation-images 16 --test-images 24) steps=3 batch=8
   clips=(--train-clips 16 --validation-clips 8 --test-clips 12) clip_steps=2 clip_batch=4 test_clips=6
+  kept_images=8 kept_batch=2
   best_of=4 best_items=4 compared_items=2 few=(--few)
   shift
 fi
@@ -46,7 +48,7 @@ cmake --build --preset release --target \
 
 # All figures are of the same programs, weights and sizes.
 sizes="${few[*]} ${images[*]} ${clips[*]} $steps $batch $clip_steps $clip_batch $test_clips $best_of $best_items"
-sizes+=" $compared_items"
+sizes+=" $compared_items $kept_images $kept_batch"
 made_by=$({
   echo "$sizes"
   cat examples/reproduce.sh examples/support/world.sh "$weights"/*/* "$programs"/world/world_make \
@@ -92,9 +94,10 @@ side_by_side() {  # COMMAND...: as many at once as there are processors
 }
 
 make_world() {
-  make_world_once "$world" "${images[@]}" "${clips[@]}" --seed 6
+  make_world_once "$world" "${images[@]}" "${clips[@]}" --seed 7
   # Of the test clips those of 8 seconds and more.
   grep -E -m "$test_clips" '"seconds":([89]|1[0-9])' "$world/videos_test.jsonl" >"${test[video]}"
+  head -n "$kept_images" "$world/images_train.jsonl" >"$world/images_kept.jsonl"
   head -n "$best_items" "${test[image]}" >"$world/best_of.jsonl"
   head -n "$compared_items" "${test[image]}" >"$world/compared.jsonl"
 }
@@ -109,9 +112,8 @@ reinforce_images() {  # NAME BASE OPTIONS...
 reinforce_videos() {  # NAME BASE OPTIONS...
   local name=$1 base=$2
   shift 2
-  "$programs/caption_videos" --data "$world/videos_train.jsonl" --validation "$world/videos_validation.jsonl" \
-    --test "${test[video]}" --test-items 16 --model "$base" --judge "$judge" --steps "$clip_steps" \
-    --batch "$clip_batch" --learning-rate 2e-4 --no-report --out "$out/$name" "$@"
+  "$programs/caption_videos" --validation "$world/videos_validation.jsonl" --test "${test[video]}" --test-items 16 \
+    --model "$base" --judge "$judge" --steps "$clip_steps" --learning-rate 2e-4 --no-report --out "$out/$name" "$@"
 }
 
 captions() {  # DATA OUT MODEL OPTIONS...: a line that is there is not captioned again
@@ -160,7 +162,8 @@ train_and_measure() {
   local run=$1 base=$2 seed=$3
   stage "image_$run" reinforce_images "image_$run" "$weights/captioner$base" --seed "$seed"
   stage "image_measure_$run" caption_and_measure image "$run" "$out/image_$run/model" "trained.$run" "start$base"
-  stage "video_$run" reinforce_videos "video_$run" "$out/image_$run/model" --seed "$seed"
+  stage "video_$run" reinforce_videos "video_$run" "$out/image_$run/model" --seed "$seed" \
+    --data "$world/videos_train.jsonl" "$world/images_kept.jsonl" --batch $((clip_batch + kept_batch))
   stage "video_measure_start_$run" caption_and_measure video "start_$run" "$out/image_$run/model" "start.$run" "start$base"
   stage "video_measure_$run" caption_and_measure video "$run" "$out/video_$run/model" "trained.$run" "start_$run"
   stage "image_measure_kept_$run" caption_and_measure image "kept_$run" "$out/video_$run/model" "kept.$run" "$run"
@@ -206,7 +209,7 @@ taught_densely() {
   caption_and_measure image sft_dense "$out/sft_dense/model" sft_dense start1
 }
 video_only() {
-  reinforce_videos video_only "$weights/captioner1"
+  reinforce_videos video_only "$weights/captioner1" --data "$world/videos_train.jsonl" --batch "$clip_batch"
   caption_and_measure video video_only "$out/video_only/model" video_only start1
 }
 
