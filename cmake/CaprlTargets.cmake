@@ -4,7 +4,8 @@ add_library(caprl::caprl ALIAS caprl)
 target_include_directories(caprl INTERFACE
   "$<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include>" "$<INSTALL_INTERFACE:include>")
 target_compile_features(caprl INTERFACE cxx_std_20)
-target_compile_options(caprl INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:-march=${CAPRL_ARCH}>")
+# Without math-errno a square root is one instruction, in packs too.
+target_compile_options(caprl INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:-march=${CAPRL_ARCH};-fno-math-errno>")
 target_link_libraries(caprl INTERFACE
   Eigen3::Eigen fmt::fmt nlohmann_json::nlohmann_json PkgConfig::PCRE2 OpenMP::OpenMP_CXX Threads::Threads)
 target_include_directories(caprl SYSTEM INTERFACE "${CAPRL_STB_INCLUDE}")
@@ -25,7 +26,7 @@ endif()
 # Flags of our own programs; never passed on to users.
 add_library(caprl_strict INTERFACE)
 target_compile_options(caprl_strict INTERFACE
-  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -fno-math-errno>
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion>
   # False alarms of g++ 12: on "text" + std::string&&, and in its own avx512fintrin.h (GCC bug 105593).
   $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict;-Wno-stringop-overflow;-Wno-array-bounds;-Wno-maybe-uninitialized;-Wno-uninitialized>
   $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${CAPRL_WERROR}>>:-Werror>)
