@@ -148,7 +148,6 @@
 #include "caprl/tensor/cpu/head.hpp"
 #include "caprl/tensor/cpu/head_tiles.hpp"
 #include "caprl/tensor/cpu/launch.hpp"
-#include "caprl/tensor/cpu/onednn_gemm.hpp"
 #include "caprl/tensor/cpu/packed_gemm.hpp"
 #include "caprl/tensor/cpu/serial_team.hpp"
 #include "caprl/tensor/cpu/tile_product.hpp"

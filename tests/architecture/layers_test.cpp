@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "support/temporary_folder.hpp"
+
 /// The folder listing is the architecture: a folder includes only itself and folders before it in this list.
 namespace {
 
@@ -41,14 +43,20 @@ std::vector<Arrow> arrows_back(const std::filesystem::path& root) {
   return back;
 }
 
-/// True for a header that includes libav's, itself or through others of the library.
-bool needs_libav(const std::filesystem::path& root, const std::string& header) {
+/// True for a header that cannot do without libav's or oneDNN's, which it includes itself or through others of the
+/// library. What stands under an #if is asked for only where the build has it.
+bool needs_optional_dependency(const std::filesystem::path& root, const std::string& header) {
   std::ifstream file(root / header);
+  int conditions = 0;
   for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("#include <libav") || line.starts_with("#include <libsw")) return true;
+    conditions += line.starts_with("#if") ? 1 : line.starts_with("#endif") ? -1 : 0;
+    if (conditions > 0) continue;
+    for (const char* optional : {"#include <libav", "#include <libsw", "#include <oneapi/"}) {
+      if (line.starts_with(optional)) return true;
+    }
     const std::string start = "#include \"caprl/";
-    if (line.starts_with(start) && needs_libav(root, line.substr(start.size(), line.rfind('"') - start.size())))
-      return true;
+    if (!line.starts_with(start)) continue;
+    if (needs_optional_dependency(root, line.substr(start.size(), line.rfind('"') - start.size()))) return true;
   }
   return false;
 }
@@ -68,16 +76,25 @@ TEST_CASE("the umbrella includes every header that needs no optional dependency"
     if (entry.path().extension() != ".hpp" || name == "caprl.hpp" || name.starts_with("tensor/cuda/")) continue;
     const bool included = umbrella.find("\"caprl/" + name + "\"") != std::string::npos;
     CAPTURE(name);
-    CHECK(included != needs_libav(root, name));
+    CHECK(included != needs_optional_dependency(root, name));
   }
 }
 
 TEST_CASE("an include that points to a later folder is found") {
-  const auto root = std::filesystem::temp_directory_path() / "caprl-layers-test";
+  const caprl::testing::TemporaryFolder root;
   std::filesystem::create_directories(root / "core");
-  std::ofstream(root / "core/wrong.hpp") << "#include \"caprl/train/trainer.hpp\"\n#include \"caprl/core/error.hpp\"\n";
-  const auto found = arrows_back(root);
-  std::filesystem::remove_all(root);
+  root.file("core/wrong.hpp", "#include \"caprl/train/trainer.hpp\"\n#include \"caprl/core/error.hpp\"\n");
+  const auto found = arrows_back(root.path());
   REQUIRE(found.size() == 1);
   CHECK(found[0].to == "train/trainer.hpp");
+}
+
+TEST_CASE("an optional dependency is found through other headers, and not under a condition") {
+  const caprl::testing::TemporaryFolder root;
+  root.file("direct.hpp", "#include <oneapi/dnnl/dnnl.h>\n");
+  root.file("through.hpp", "#include <vector>\n#include \"caprl/direct.hpp\"\n");
+  root.file("asked.hpp", "#if defined(WITH)\n#include \"caprl/direct.hpp\"\n#else\n#include <vector>\n#endif\n");
+  CHECK(needs_optional_dependency(root.path(), "direct.hpp"));
+  CHECK(needs_optional_dependency(root.path(), "through.hpp"));
+  CHECK_FALSE(needs_optional_dependency(root.path(), "asked.hpp"));
 }

@@ -84,7 +84,7 @@ void forward_then_backward(benchmark::State& state) {
   const std::vector<float> derivative(pairs.size(), 1e-3f);
   const ExtraMemory extra;
   for (auto _ : state) {
-    caprl::head_log_probability<float>(Cpu{}, hidden.rows(), weight.rows(), pairs, 1, {log_probability, log_total, {}});
+    caprl::head_log_probability<float>(Cpu{}, hidden.rows(), weight.rows(), pairs, 1, {log_probability, log_total});
     caprl::head_log_probability_backward<float>(Cpu{}, hidden.rows(), weight.rows(), pairs, 1, log_total, derivative,
                                                 {dh.rows(), dw.rows()});
   }

@@ -45,6 +45,17 @@ TEST_CASE("parallel_for visits every index once") {
   });
 }
 
+TEST_CASE("parallel_by_cost visits every unit once, those that cost nothing too") {
+  using Costs = std::vector<Index>;
+  for_each_team([](int) {
+    for (const Costs& costs : {Costs{}, {0}, {0, 0, 0}, {5, 0, 0}, {0, 0, 5}, {1, 9, 0, 4, 2, 0}, {7}}) {
+      std::vector<int> visits(costs.size(), 0);
+      parallel_by_cost(costs, [&](Index unit) { ++visits[static_cast<std::size_t>(unit)]; });
+      CHECK(std::ranges::all_of(visits, [](int count) { return count == 1; }));
+    }
+  });
+}
+
 TEST_CASE("a thread has one chunk, none smaller than the grain") {
   using Chunks = std::vector<std::pair<Index, Index>>;
   for_each_team([](int team) {

@@ -41,7 +41,7 @@ void launch_activations(Cuda device, const Buffers<T>& on) {
   gelu(device, GeluForm::exact, on.x, on.y);
   gelu_backward(device, GeluForm::tanh, on.x, on.y, on.z);
   rotary(device, Turn::forward, on.angles, on.angles, on.x, on.y);
-  log_softmax(device, 0.5f, on.x, on.y, on.first);
+  log_softmax(device, 0.5f, on.x, on.y);
 }
 
 template <class T>

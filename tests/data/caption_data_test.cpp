@@ -134,9 +134,19 @@ TEST_CASE("faults of the prompt") {
   CHECK(folder.refused([](Json& line) { line["prompt"] = Json::array(); }, "got an empty one"));
   CHECK(folder.refused([](Json& line) { line["prompt"][0]["role"] = "assistant"; }, "prompt[0].role", "assistant"));
   CHECK(folder.refused([](Json& line) { line["prompt"].push_back(line["prompt"][0]); }, "prompt[1].role", "got user"));
-  CHECK(folder.refused([](Json& line) { line["prompt"][0]["role"] = "system"; }, "expected a user message"));
+  CHECK(folder.refused(
+      [](Json& line) {
+        line["prompt"] = Json::array({{{"role", "system"}, {"content", "Caption."}}});
+      },
+      "expected a user message"));
   CHECK(folder.refused(content("<image>"), "field prompt[0].content: expected text beside the media"));
   CHECK(folder.refused(content("See <image> here"), "got one within it"));
+  for (const Json& shown : {Json("See <image>"), Json::array({{{"type", "video"}}})}) {
+    const auto system = [&](Json& line) {
+      line["prompt"].insert(line["prompt"].begin(), Json{{"role", "system"}, {"content", shown}});
+    };
+    CHECK(folder.refused(system, "field prompt[0].content: expected <image> and <video> in the user message alone"));
+  }
   CHECK(folder.refused(content(5), "expected a string or a list, got integer"));
   CHECK(folder.refused(content({"x"}), "content[0]: expected an object"));
   CHECK(folder.refused(content(Json::array({{{"type", "audio"}}})), "content[0].type", "audio"));
@@ -147,8 +157,8 @@ TEST_CASE("faults of the prompt") {
 TEST_CASE("faults of the media") {
   const DataFolder folder;
   const auto images = [](const Json& value) { return [value](Json& line) { line["images"] = value; }; };
-  CHECK(folder.refused(images({"absent.png"}), "field images[0]: no such file", "absent.png"));
-  CHECK(folder.refused(images({"."}), "field images[0]: no such file"));
+  CHECK(folder.refused(images({"absent.png"}), "field images[0]: No such file", "absent.png"));
+  CHECK(folder.refused(images({"."}), "field images[0]: expected a regular file"));
   CHECK(folder.refused(images({""}), "field images[0]: expected a path, got an empty string"));
   CHECK(folder.refused(images({5}), "field images[0]: expected a path, got integer"));
   CHECK(folder.refused(images("a.png"), "field images: expected a list"));
@@ -235,8 +245,9 @@ TEST_CASE("folders of media become items") {
 }
 
 TEST_CASE("what the file system refuses is an Error that names the media") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   std::filesystem::create_symlink("loop.png", folder / "loop.png");
+  CHECK(folder.refused([](Json& line) { line["images"] = {"loop.png"}; }, "field images[0]: Too many levels"));
   CHECK(fails_with([&] { item_of_file(folder / "loop.png", {}); }, "[media file] Too many levels", "loop.png"));
   CHECK(fails_with([&] { load_media_folder(folder.path(), {}); }, "[media folder] Too many levels", "loop.png"));
 }

@@ -66,7 +66,9 @@ TEST_CASE("a batch has no item twice, and an epoch's batches are disjoint") {
   CHECK(order.batch(5, 10).size() == 10);
   CHECK(fails_with([&] { order.batch(0, 11); }, "expected a batch of 1 to 10 items, got 11"));
   CHECK(fails_with([&] { order.item(0, 10); }, "expected a position within the epoch"));
-  CHECK(fails_with([&] { DataOrder(0, 1); }, "expected at least one item"));
+  CHECK(fails_with([&] { order.batch(-1, 3); }, "expected a step of 0 or more, got -1"));
+  CHECK(fails_with([&] { DataOrder(0, 1); }, "expected 1 to 2^32 - 1 items, got 0"));
+  CHECK(fails_with([&] { DataOrder(Index{1} << 32, 1); }, "got 4294967296"));
 }
 
 TEST_CASE("splits that share a file's bytes are refused with both places") {

@@ -1,4 +1,6 @@
 #include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <string>
@@ -24,6 +26,10 @@ TEST_CASE("a JSON file's errors name the file, the line and the column") {
   CHECK(fails_with([&] { load_json(folder.file("f.json", "[1e999]")); }, "f.json", "number overflow"));
   CHECK(fails_with([&] { load_json(folder / "absent.json"); }, "No such file", "absent.json"));
   CHECK(fails_with([&] { load_json(folder.path()); }, "expected a regular file"));
+  REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
+  ::alarm(20);  // ends a test that waits for somebody to write
+  CHECK(fails_with([&] { load_json(folder / "pipe"); }, "expected a regular file", "pipe"));
+  ::alarm(0);
   CHECK(fails_with([&] { parse_json(std::string(100000, '['), "deep"); }, "deep:1:100001"));
 }
 

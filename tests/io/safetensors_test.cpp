@@ -213,6 +213,10 @@ TEST_CASE("numbers that are not finite are an error unless they are allowed") {
   CHECK(fails_with([&] { file.read<float>("a"); }, "tensor a, got nan at element 2", "nan.safetensors", "diverged"));
   CHECK(fails_with([&] { file.read<bf16>("b", {1}); }, "tensor b, got -inf at element 0"));
   CHECK(std::isnan(file.read<float>("a", {3}, Finite::any).data()[2]));
+  write_safetensors(folder / "large.safetensors", {tensor_of<double>("a", {1e300}, {1})});
+  const SafetensorsFile large(folder / "large.safetensors");
+  CHECK(large.read<double>("a").data()[0] == 1e300);
+  CHECK(fails_with([&] { large.read<float>("a"); }, "tensor a, got inf at element 0"));
 }
 
 TEST_CASE("what cannot be written is an error and leaves nothing") {

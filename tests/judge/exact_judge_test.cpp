@@ -10,6 +10,7 @@
 #include "caprl/model/language_model.hpp"
 #include "judge/judge_laws.hpp"
 #include "judge/small_judge.hpp"
+#include "support/larger.hpp"
 
 using namespace caprl;
 using namespace caprl::test;
@@ -164,7 +165,8 @@ TEST_CASE("a judge with bf16 weights nearly agrees with one with float weights, 
   const auto b = rounded.answer(requests)[0];
   double largest = 0;
   for (std::size_t c = 0; c < captions.size(); ++c) {
-    for (std::size_t o = 0; o < 3; ++o) largest = std::max(largest, std::abs(a[c][0].options[o] - b[c][0].options[o]));
+    for (std::size_t o = 0; o < 3; ++o)
+      largest = testing::larger(largest, std::abs(a[c][0].options[o] - b[c][0].options[o]));
   }
   CHECK(largest < 1e-2);
   CHECK(largest > 0);

@@ -35,7 +35,7 @@ TEST_CASE("a judge's prompt is a chat; caption and question are tokenised apart 
        {"<|im_start|>", "system\nanswer .", "<|im_end|>", "\n", "<|im_start|>", "user\nread this : ", "a red circle",
         "\nwhat colour is the circle ?\nA) blue\nB) red\nC) not stated\n", "<|im_end|>", "\n", "<|im_start|>",
         "assistant\nThe answer is"}) {
-    for (const Token token : tokenizer.encode(piece, {SpecialTokens::parse})) expected.push_back(token);
+    for (const Token token : tokenizer.encode(piece, AddedTokens::parse)) expected.push_back(token);
   }
   CHECK(prompt_tokens(tokenizer, prompt) == expected);
 }

@@ -259,7 +259,7 @@ TEST_CASE("files cut off, empty or without video are errors that name file and r
   REQUIRE_FFMPEG();
   const VideoFiles files;
   CHECK(contains(problem_of(files.write("zero.mp4", "")), "got an empty file"));
-  CHECK(contains(problem_of("/nowhere/clip.mp4"), "can be opened"));
+  CHECK(contains(problem_of("/nowhere/clip.mp4"), "No such file or directory"));
   CHECK(contains(problem_of(files.write("text.mp4", std::string(5000, 'x'))), "expected a video file"));
   CHECK(contains(problem_of(files.make("sound.mp4", "-f lavfi -i sine=d=1")), "expected a video stream, got none"));
   const std::string late = files.make("late.mp4", moving + "-c:v libx264");

@@ -10,6 +10,7 @@
 
 #include "caprl/tensor/cpu/tree_attention.hpp"
 #include "support/dense_attention.hpp"
+#include "support/larger.hpp"
 
 using namespace caprl;
 namespace ref = caprl::reference;
@@ -105,7 +106,7 @@ struct Mirror {
         ref::Attention dense{path, options, path.rows() - counts[i], ref::matrix_of(q.rows().rows_between(row, end)),
                              keys, values};
         dense.forward();
-        worst = std::max(worst, ref::relative_difference(out.rows().rows_between(row, end), dense.out));
+        worst = testing::larger(worst, ref::relative_difference(out.rows().rows_between(row, end), dense.out));
         row = end;
       }
     }
@@ -202,7 +203,7 @@ TEST_CASE("decoding a group step by step equals attention over the whole tree") 
     cache.attend(step, 0, options, new_q.rows(), out.rows());
     for (Index g = 0; g < captions; ++g) {
       const auto expected = ref::matrix_of(whole.rows().rows_between(row_of(g), row_of(g) + 1));
-      worst = std::max(worst, ref::relative_difference(out.rows().rows_between(g, g + 1), expected));
+      worst = testing::larger(worst, ref::relative_difference(out.rows().rows_between(g, g + 1), expected));
     }
     // 75 full pages shared by all eight, in spans of at most 8 pages; then the pages of each caption
     if (t == 0) {

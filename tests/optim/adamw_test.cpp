@@ -9,6 +9,7 @@
 #include "caprl/io/json_file.hpp"
 #include "caprl/optim/adamw.hpp"
 #include "caprl/optim/schedule.hpp"
+#include "support/larger.hpp"
 
 using namespace caprl;
 
@@ -21,7 +22,8 @@ void set(const Tensor<double>& tensor, const std::vector<double>& values) {
 
 double largest_difference(const Tensor<double>& tensor, const std::vector<double>& values) {
   double largest = 0;
-  for (std::size_t i = 0; i < values.size(); ++i) largest = std::max(largest, std::abs(tensor.data()[i] - values[i]));
+  for (std::size_t i = 0; i < values.size(); ++i)
+    largest = testing::larger(largest, std::abs(tensor.data()[i] - values[i]));
   return largest;
 }
 

@@ -10,6 +10,7 @@
 #include "caprl/sampling/greedy.hpp"
 #include "caprl/sampling/sample.hpp"
 #include "support/error_message.hpp"
+#include "support/larger.hpp"
 #include "support/tiny_world.hpp"
 
 using namespace caprl;
@@ -39,7 +40,7 @@ double largest_difference(const Tensor<float>& recomputed, const std::vector<Rol
   for (const RolloutGroup& group : groups) {
     for (const Rollout& rollout : group) {
       for (const float recorded : rollout.log_probabilities) {
-        largest = std::max(largest, std::abs(static_cast<double>(recorded) - static_cast<double>(*now++)));
+        largest = testing::larger(largest, std::abs(static_cast<double>(recorded) - static_cast<double>(*now++)));
       }
     }
   }

@@ -10,6 +10,7 @@
 
 #include "caprl/policy/policy.hpp"
 #include "caprl/sampling/sample.hpp"
+#include "support/larger.hpp"
 
 namespace caprl::test {
 
@@ -51,7 +52,7 @@ double recomputed_apart(const P& policy, std::span<const typename P::Prompt> pro
   if (recomputed.value().elements() != static_cast<Index>(recorded.size())) return 1e30;
   double largest = 0;
   for (std::size_t i = 0; i < recorded.size(); ++i) {
-    largest = std::max(largest, std::abs(recorded[i] - static_cast<double>(recomputed.value().data()[i])));
+    largest = testing::larger(largest, std::abs(recorded[i] - static_cast<double>(recomputed.value().data()[i])));
   }
   return largest;
 }

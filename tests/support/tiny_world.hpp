@@ -53,7 +53,7 @@ inline Image noise_image(std::uint32_t number, Index side = 16) {
   return image;
 }
 
-inline Clip image_clip(std::uint32_t number) { return {{{noise_image(number), 0.0}}, 0.0}; }
+inline Clip image_clip(std::uint32_t number) { return clip_of(noise_image(number)); }
 
 inline CaptionItem image_item(const std::string& prompt = "describe this image in detail .") {
   CaptionItem item;

@@ -65,11 +65,8 @@ void check_log_softmax(Index columns) {
     }
   }
   Tensor<T> y(x.shape());
-  std::vector<Accumulator<T>> totals(6);
-  caprl::log_softmax(Cpu{}, static_cast<Accumulator<T>>(0.7), x.rows(), y.rows(), totals.data());
+  caprl::log_softmax(Cpu{}, static_cast<Accumulator<T>>(0.7), x.rows(), y.rows());
   if (columns > 1) CHECK(distance(y, expected) < tolerance<T>());
-  CHECK(number(totals[2]) + expected[static_cast<std::size_t>(2 * columns)] ==
-        doctest::Approx(0.7 * number(x.rows()(2, 0))).epsilon(1e-4));
 }
 
 struct Angles {

@@ -21,7 +21,7 @@ using test::random_tensor;
 
 /// One softmax written out, in double.
 struct Dense {
-  std::vector<double> log_probability, log_total, entropy;
+  std::vector<double> log_probability, log_total;
 };
 
 template <class T>
@@ -40,20 +40,17 @@ Dense dense(const Tensor<T>& hidden, const Tensor<T>& weight, const std::vector<
     double total = 0;
     for (const double value : z) total += std::exp(value - top);
     const double log_total = top + std::log(total);
-    double entropy = 0;
-    for (const double value : z) entropy -= std::exp(value - log_total) * (value - log_total);
     result.log_probability.push_back(z[static_cast<std::size_t>(pair.target)] - log_total);
     result.log_total.push_back(log_total);
-    result.entropy.push_back(entropy);
   }
   return result;
 }
 
 template <class T>
 struct Results {
-  explicit Results(std::size_t pairs) : log_probability(pairs), log_total(pairs), entropy(pairs) {}
-  HeadOutput<T> output() { return {log_probability, log_total, entropy}; }
-  std::vector<T> log_probability, log_total, entropy;
+  explicit Results(std::size_t pairs) : log_probability(pairs), log_total(pairs) {}
+  HeadOutput<T> output() { return {log_probability, log_total}; }
+  std::vector<T> log_probability, log_total;
 };
 
 /// Rows out of order, several pairs on one row, one pair twice.
@@ -67,12 +64,11 @@ void check_against_dense(const Tensor<T>& hidden, const Tensor<T>& weight, const
   caprl::head_log_probability<T>(Cpu{}, hidden.rows(), weight.rows(), pairs, static_cast<T>(scale), got.output());
   CHECK(distance(got.log_probability, expected.log_probability) < bound);
   CHECK(distance(got.log_total, expected.log_total) < bound);
-  CHECK(distance(got.entropy, expected.entropy) < bound);
 }
 
 }  // namespace
 
-TEST_CASE("head log-probabilities, totals and entropies are those of the dense softmax") {
+TEST_CASE("head log-probabilities and totals are those of the dense softmax") {
   check_against_dense(random_tensor<double>({7, 9}, 1), random_tensor<double>({13, 9}, 2), shared_pairs, 1 / 0.6,
                       1e-12);
   check_against_dense(random_tensor<float>({7, 9}, 1), random_tensor<float>({13, 9}, 2), shared_pairs, 1.0, 1e-5);
@@ -98,7 +94,6 @@ TEST_CASE("vocabularies and rows of several tiles give the same as one tile") {
     const auto [got, dh, dw] = run(tile);
     CHECK(distance(got.log_probability, whole.log_probability) < 1e-14);
     CHECK(distance(got.log_total, whole.log_total) < 1e-14);
-    CHECK(distance(got.entropy, whole.entropy) < 1e-13);
     CHECK(distance(dh, whole_dh) < 1e-13);
     CHECK(distance(dw, whole_dw) < 1e-13);
   }
@@ -161,7 +156,7 @@ TEST_CASE("the head gives the same bytes each time and shows NaN") {
   hidden.rows()(4, 2) = NAN;
   caprl::head_log_probability<float>(Cpu{}, hidden.rows(), weight.rows(), shared_pairs, 1, again.output());
   CHECK(std::isnan(again.log_probability[0]));
-  CHECK(std::isnan(again.entropy[2]));
+  CHECK(std::isnan(again.log_total[2]));
   CHECK(again.log_probability[1] == first.log_probability[1]);
 }
 

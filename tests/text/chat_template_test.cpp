@@ -10,12 +10,12 @@
 #include "caprl/text/bpe_trainer.hpp"
 #include "caprl/text/load_tokenizer.hpp"
 
+using caprl::AddedTokens;
 using caprl::ChatMessage;
 using caprl::ChatPart;
 using caprl::ChatTemplate;
 using caprl::Error;
 using caprl::RenderedChat;
-using caprl::SpecialTokens;
 using caprl::Token;
 using caprl::Tokenizer;
 
@@ -36,7 +36,7 @@ TEST_CASE("A chat is what its text, tokenized as a whole, would be") {
   const std::string text =
       "<|im_start|>system\nthe answer\n<|im_end|>\n<|im_start|>user\n\n the question<|im_end|>\n"
       "<|im_start|>assistant\nThe answer is";
-  CHECK(rendered.tokens == chat.tokenizer().encode(text, {SpecialTokens::parse}));
+  CHECK(rendered.tokens == chat.tokenizer().encode(text, AddedTokens::parse));
   CHECK(rendered.media.empty());
 }
 
@@ -86,7 +86,8 @@ TEST_CASE("An empty thinking block needs its tokens") {
 TEST_CASE("Faults of a chat are errors") {
   const ChatTemplate chat = tiny();
   CHECK_THROWS_AS(chat.render({}, {.generation_prompt = false, .assistant_prefill = "x"}), Error);
-  CHECK_THROWS_AS(chat.render({{"user", {{ChatPart::Kind::image, "path.png"}}}}), Error);
+  CHECK_THROWS_WITH_AS(chat.render({{"user", {{ChatPart::Kind::image, "path.png"}}}}),
+                       "[ChatTemplate] expected no text in an image or video part, got path.png", Error);
   CHECK_THROWS_WITH_AS(tiny({.vocabulary_size = 300, .special_tokens = {"<|endoftext|>"}}),
                        doctest::Contains("<|im_start|>"), Error);
 }

@@ -11,7 +11,7 @@
 #include "caprl/text/load_tokenizer.hpp"
 #include "caprl/text/streaming_decoder.hpp"
 
-using caprl::SpecialTokens;
+using caprl::AddedTokens;
 using caprl::Token;
 using caprl::Tokenizer;
 
@@ -44,7 +44,7 @@ void check_encoding(const Tokenizer& tokenizer, const nlohmann::json& expected) 
   for (std::size_t i = 0; i < texts.size() && wrong < 20; ++i) {
     CAPTURE(texts[i]);
     const bool good =
-        tokenizer.encode(texts[i], {SpecialTokens::parse}) == parsed[i] && tokenizer.encode(texts[i]) == plain[i];
+        tokenizer.encode(texts[i], AddedTokens::parse) == parsed[i] && tokenizer.encode(texts[i]) == plain[i];
     CHECK(good);
     wrong += !good;
   }

@@ -10,8 +10,8 @@
 #include "caprl/text/bpe_trainer.hpp"
 #include "caprl/text/streaming_decoder.hpp"
 
+using caprl::AddedTokens;
 using caprl::Error;
-using caprl::SpecialTokens;
 using caprl::Token;
 using caprl::Tokenizer;
 using Json = nlohmann::json;
@@ -69,16 +69,18 @@ TEST_CASE("Tokens are found by the bytes they stand for") {
   CHECK_THROWS_AS(tokenizer.token_text(290), Error);
   CHECK_THROWS_AS(tokenizer.token_text(-1), Error);
   CHECK_THROWS_AS(tokenizer.decode(std::vector<Token>{1000}), Error);
-  CHECK(tokenizer.decode_any(std::vector<Token>{1000, tokenizer.encode("a").front()}) == "\xEF\xBF\xBD" "a");
+  CHECK(tokenizer.decode_any(std::vector<Token>{1000, tokenizer.encode("a").front()}) ==
+        "\xEF\xBF\xBD"
+        "a");
 }
 
 TEST_CASE("Special tokens come from text only where asked for") {
   const Tokenizer tokenizer = Tokenizer::from_json_text(trained_text());
   const std::string text = "a<|im_end|><|endoftext|>b";
-  CHECK(tokenizer.encode(text, {SpecialTokens::parse}) == std::vector<Token>{97, 289, 288, 98});
+  CHECK(tokenizer.encode(text, AddedTokens::parse) == std::vector<Token>{97, 289, 288, 98});
   for (const Token token : tokenizer.encode(text)) CHECK_FALSE(tokenizer.is_special(token));
   CHECK(tokenizer.decode(tokenizer.encode(text)) == text);
-  CHECK(tokenizer.decode(tokenizer.encode(text, {SpecialTokens::parse}), true) == "ab");
+  CHECK(tokenizer.decode(tokenizer.encode(text, AddedTokens::parse), true) == "ab");
 }
 
 TEST_CASE("A file whose text could become a special token is refused") {

@@ -7,7 +7,7 @@
 
 namespace caprl {
 
-/// a + b, of equal shapes.
+/// a + b, of equal shapes. The backward pass hands the result's gradient on to an input, so it is gone afterwards.
 template <class T, class Device>
 Var<T, Device> add(const Var<T, Device>& a, const Var<T, Device>& b) {
   Var<T, Device> y(Tensor<T, Device>(a.shape()), needs_backward(a, b));

@@ -19,7 +19,7 @@ Var<T, Device> token_log_probabilities(const Var<T, Device>& hidden, const Param
   Var<T, Device> result(Tensor<T, Device>({count}), needs_backward(hidden, head));
   Tensor<T, Device> log_total({count});
   head_log_probability<T>(Device{}, hidden.rows(), head.rows(), pairs, scale,
-                          {.log_probability = result.value().span(), .log_total = log_total.span(), .entropy = {}});
+                          {.log_probability = result.value().span(), .log_total = log_total.span()});
   record_backward(result, [=, asked = std::move(pairs)] {
     HeadGradient<T> gradient;
     if (hidden.needs_gradient()) {

@@ -8,7 +8,7 @@ namespace caprl {
 
 /// compute(x), keeping only x for the backward pass, which computes it a second time (activation checkpointing: Chen et
 /// al., arXiv 1604.06174). The gradients are the same. `compute` is copied: it must own what it needs, and give the
-/// same result each time.
+/// same result each time. The backward pass takes the result's gradient away.
 template <class T, class Device, class Compute>
 Var<T, Device> recompute(const Var<T, Device>& x, const Compute& compute) {
   if (!Tape::recording()) return compute(x);

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "caprl/core/index.hpp"
@@ -33,6 +34,28 @@ inline std::string duration_text(double seconds) {
   if (whole < 3600) return std::to_string(whole / 60) + " min " + two_digits(whole % 60) + " s";
   return std::to_string(whole / 3600) + " h " + two_digits(whole % 3600 / 60) + " min";
 }
+
+namespace detail {
+
+/// True for a byte of UTF-8 that goes on with a character that has begun.
+constexpr bool continues_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
+
+/// How many places a text takes on a terminal, where each character takes one.
+inline Index display_width(std::string_view text) {
+  return static_cast<Index>(text.size()) - std::ranges::count_if(text, continues_character);
+}
+
+/// The beginning of a text, at most `columns` wide.
+inline std::string cut_to_width(std::string text, Index columns) {
+  std::size_t end = 0;
+  for (Index width = 0; end < text.size(); ++end) {
+    if (!continues_character(text[end]) && ++width > columns) break;
+  }
+  text.resize(end);
+  return text;
+}
+
+}  // namespace detail
 
 /// Shows how far a job is: a bar with figures and the time left on a terminal, else a plain line at intervals.
 ///
@@ -80,21 +103,23 @@ class Progress {
     update(done, std::span<const Figure>(figures.begin(), figures.size()));
   }
 
-  /// The bar as it is drawn, at most `columns` wide: figures that do not fit are left out, then the bar itself.
+  /// The bar as it is drawn on a terminal of `columns`, which must stay on one line: at most one less wide. Figures
+  /// that do not fit are left out, then the bar itself, and then the end is cut off.
   std::string bar_line(Index done, std::span<const Figure> figures, double elapsed, Index columns) const {
     const std::string counts = std::to_string(done) + "/" + std::to_string(total_);
     const std::string tail = "  " + time_text(done, elapsed);
     constexpr Index bar_columns = 20;
-    Index room = columns - 1 - static_cast<Index>(title_.size() + counts.size() + tail.size()) - 3 - bar_columns;
+    Index room = columns - 1 - detail::display_width(title_ + counts + tail) - 3 - bar_columns;
     const bool fits = room >= 0;
     std::string shown;
     for (const Figure& figure : figures) {
       const std::string text = "  " + figure_text(figure);
-      room -= static_cast<Index>(text.size());
+      room -= detail::display_width(text);
       if (room < 0) break;
       shown += text;
     }
-    return title_ + "  " + (fits ? bar(done, bar_columns) + " " : "") + counts + shown + tail;
+    const std::string drawn = fits ? bar(done, bar_columns) + " " : "";
+    return detail::cut_to_width(title_ + "  " + drawn + counts + shown + tail, columns - 1);
   }
 
   /// The line for logs.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <vector>
 
 #include "caprl/core/error.hpp"
 #include "caprl/core/index.hpp"
@@ -33,8 +34,8 @@ inline void set_threads(int count) {
 inline bool inside_parallel() { return omp_in_parallel() != 0; }
 
 /// Calls body(begin, end) on disjoint static chunks of [0, count), one per thread, none smaller than `grain` unless it
-/// is the only one. Chunks depend on count, grain and the thread setting alone. If bodies throw, the exception of the
-/// first chunk that did is thrown here, after all have ended.
+/// is the only one. Inside a chunk of another call there is one chunk; else they depend on count, grain and the thread
+/// setting alone. If bodies throw, the exception of the first chunk that did is thrown here, after all have ended.
 template <class Body>
 void parallel_chunks(Index count, Index grain, const Body& body) {
   if (count <= 0) return;
@@ -65,6 +66,22 @@ template <class Body>
 void parallel_for(Index count, Index grain, const Body& body) {
   parallel_chunks(count, grain, [&](Index begin, Index end) {
     for (Index i = begin; i < end; ++i) body(i);
+  });
+}
+
+/// Cuts units of known cost, 0 or more, into one run for each thread, of nearly equal cost, and calls body(unit) for
+/// each. For bodies whose results do not depend on who computes them.
+template <class Body>
+void parallel_by_cost(const std::vector<Index>& costs, const Body& body) {
+  std::vector<Index> before(costs.size() + 1, 0);
+  for (std::size_t u = 0; u < costs.size(); ++u) before[u + 1] = before[u] + costs[u];
+  const Index parts = threads();
+  const auto cut = [&](Index part) {
+    if (part == parts) return static_cast<Index>(costs.size());  // where the last units cost nothing too
+    return static_cast<Index>(std::ranges::lower_bound(before, before.back() * part / parts) - before.begin());
+  };
+  parallel_for(parts, 1, [&](Index part) {
+    for (Index unit = cut(part); unit < cut(part + 1); ++unit) body(unit);
   });
 }
 

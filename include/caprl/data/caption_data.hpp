@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -39,8 +40,11 @@ inline std::filesystem::path media_path(const Json& entry, const char* key, cons
   if (text.starts_with("file://")) text.erase(0, 7);
   if (text.empty()) throw line.error(field, "expected a path, got an empty string");
   const std::filesystem::path path = folder / text;
-  std::error_code ignored;
-  if (!std::filesystem::is_regular_file(path, ignored)) throw line.error(field, "no such file: " + path.string());
+  std::error_code refused;
+  if (!std::filesystem::is_regular_file(path, refused)) {
+    const std::string reason = refused ? refused.message() : "expected a regular file";
+    throw line.error(field, reason + ": " + path.string());
+  }
   return path;
 }
 

@@ -61,6 +61,20 @@ inline bool take_mark(std::string_view& text, bool front, std::vector<MediaKind>
   return false;
 }
 
+/// True if there is a mark anywhere in the text.
+inline bool has_mark(std::string_view text) {
+  return text.find("<image>") != std::string_view::npos || text.find("<video>") != std::string_view::npos;
+}
+
+/// The text of a system message, which shows nothing.
+inline std::string system_text(const JsonFields& message) {
+  std::string text = content_text(message);
+  if (has_mark(text)) {
+    throw message.error("content", "expected <image> and <video> in the user message alone, got one in the system's");
+  }
+  return text;
+}
+
 inline void take_user_text(const JsonFields& message, ChatPrompt& prompt) {
   const std::string content = content_text(message);
   std::string_view text = content;
@@ -70,7 +84,7 @@ inline void take_user_text(const JsonFields& message, ChatPrompt& prompt) {
   while (take_mark(text, false, trailing)) {
   }
   prompt.marks.insert(prompt.marks.end(), trailing.begin(), trailing.end());
-  if (text.find("<image>") != std::string_view::npos || text.find("<video>") != std::string_view::npos) {
+  if (has_mark(text)) {
     throw message.error("content", "expected <image> and <video> before or after the text, got one within it");
   }
   if (text.empty()) throw message.error("content", "expected text beside the media, got none");
@@ -80,7 +94,7 @@ inline void take_user_text(const JsonFields& message, ChatPrompt& prompt) {
 }  // namespace detail
 
 /// Takes the field `prompt` of a data line apart: at most one system message, then one user message. Media marks stand
-/// before or after the user's text, and are taken out. Throws Error with the file, line and field.
+/// before or after the user's text alone, and are taken out. Throws Error with the file, line and field.
 inline ChatPrompt parse_chat_prompt(const JsonFields& line) {
   const Json& messages = line.raw("prompt");
   if (!messages.is_array() || messages.empty()) {
@@ -94,7 +108,7 @@ inline ChatPrompt parse_chat_prompt(const JsonFields& line) {
     const JsonFields message(messages[i], line.where(), field);
     const auto role = message.get<std::string>("role");
     if (role == "system" && i == 0) {
-      prompt.system = detail::content_text(message);
+      prompt.system = detail::system_text(message);
     } else if (role == "user" && !has_user) {
       detail::take_user_text(message, prompt);
       has_user = true;

@@ -65,7 +65,8 @@ inline std::vector<LabelledOption> parse_options(const JsonFields& question) {
 
 inline void require_valid_options(const std::vector<LabelledOption>& options, const JsonFields& question) {
   if (options.size() < 2 || options.size() > most_options) {
-    throw question.error("choices", "expected 2 to 25 options, got " + std::to_string(options.size()));
+    throw question.error(
+        "choices", "expected 2 to " + std::to_string(most_options) + " options, got " + std::to_string(options.size()));
   }
   std::size_t still_labelled = 0;
   for (std::size_t i = 0; i < options.size(); ++i) {

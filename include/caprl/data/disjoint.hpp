@@ -58,7 +58,8 @@ inline bool same_content(const std::filesystem::path& a, const std::filesystem::
 
 }  // namespace detail
 
-/// Throws Error if two splits share a media file: one with the same bytes, whatever its name. Every file is read once.
+/// Throws Error if two splits share a media file: one with the same bytes, whatever its name. Every file
+/// is read once, and again beside each of another split whose hash is the same.
 inline void require_disjoint(std::span<const DataSplit> splits) {
   struct Place {
     const DataSplit* split;

@@ -17,7 +17,7 @@ struct LoadImages {
       if (file.kind != MediaKind::image) {
         throw Error("[LoadImages] expected an image, got a video", item.where, "use LoadMedia with a frame sampler");
       }
-      clips.push_back({{{read_image(file.path), 0.0}}, 0.0});
+      clips.push_back(clip_of(read_image(file.path)));
     }
     return clips;
   }

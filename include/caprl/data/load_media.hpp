@@ -20,7 +20,7 @@ struct LoadMedia {
     std::vector<Clip> clips;
     for (const MediaFile& file : item.media) {
       if (file.kind == MediaKind::image) {
-        clips.push_back({{{read_image(file.path), 0.0}}, 0.0});
+        clips.push_back(clip_of(read_image(file.path)));
       } else {
         clips.push_back(read_clip(file.path.string(), sampler, frame_size));
       }

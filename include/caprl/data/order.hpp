@@ -17,9 +17,11 @@ namespace caprl {
 /// order is remembered to save time; so one object serves one thread.
 class DataOrder {
  public:
-  /// Throws Error unless there is at least one item.
+  /// Throws Error unless there are 1 to 2^32 - 1 items.
   DataOrder(Index items, std::uint64_t seed) : items_(items), seed_(seed) {
-    require(items >= 1 && items <= UINT32_MAX, "[DataOrder] expected at least one item");
+    if (items < 1 || items > UINT32_MAX) {
+      throw Error("[DataOrder] expected 1 to 2^32 - 1 items, got " + std::to_string(items));
+    }
   }
 
   /// The item at `position` in [0, items) of `epoch`.
@@ -32,7 +34,8 @@ class DataOrder {
   /// The items of a step's batch, all different. An epoch has floor(items / batch) whole batches; the items left over
   /// rest until the next epoch.
   std::vector<Index> batch(Index step, Index batch_items) {
-    if (step < 0 || batch_items < 1 || batch_items > items_) {
+    if (step < 0) throw Error("[DataOrder::batch] expected a step of 0 or more, got " + std::to_string(step));
+    if (batch_items < 1 || batch_items > items_) {
       throw Error("[DataOrder::batch] expected a batch of 1 to " + std::to_string(items_) + " items, got " +
                       std::to_string(batch_items),
                   {}, "use a smaller batch or more data");

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "caprl/io/file_descriptor.hpp"
+#include "caprl/io/file_system.hpp"
 
 namespace caprl {
 

@@ -23,6 +23,17 @@ auto with_file_errors(const std::string& operation, const std::filesystem::path&
   }
 }
 
+/// Waits until the directory's entries (names, renames) are on the disk. File systems that cannot are let pass.
+inline void sync_directory(const std::filesystem::path& directory) {
+  const auto file = FileDescriptor::open("sync directory", directory, O_RDONLY | O_DIRECTORY);
+  if (::fsync(file.number()) != 0 && errno != EINVAL) throw_system_error("sync directory", directory, errno);
+}
+
+/// The directory that holds `path`; "." for a bare name.
+inline std::filesystem::path directory_of(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+}
+
 /// Makes a directory and the parents that it lacks, and waits until their names are on the disk.
 inline void make_directories(const std::string& operation, const std::filesystem::path& path,
                              const std::string& remedy) {

@@ -19,7 +19,9 @@ class InputFile {
  public:
   /// Throws Error naming the file if it cannot be opened or is no regular file.
   explicit InputFile(std::filesystem::path path)
-      : path_(std::move(path)), file_(detail::FileDescriptor::open("open file", path_, O_RDONLY, "check the path")) {
+      : path_(std::move(path)),
+        // Opening a pipe that nobody writes to would wait, were it not for O_NONBLOCK, which says nothing to a file.
+        file_(detail::FileDescriptor::open("open file", path_, O_RDONLY | O_NONBLOCK, "check the path")) {
     struct stat status {};
     if (::fstat(file_.number(), &status) != 0) detail::throw_system_error("open file", path_, errno);
     if (!S_ISREG(status.st_mode)) throw Error("[open file] expected a regular file", path_.string());

@@ -13,6 +13,7 @@
 
 #include "caprl/io/input_file.hpp"
 #include "caprl/io/safetensors_header.hpp"
+#include "caprl/tensor/kernels/number.hpp"
 #include "caprl/tensor/tensor.hpp"
 
 namespace caprl {
@@ -147,12 +148,13 @@ class SafetensorsFile {
   template <class T>
   void require_finite(const std::string& name, const Tensor<T>& tensor) const {
     bool finite = true;
-    for (const T value : tensor.span()) finite = finite && std::isfinite(static_cast<float>(value));
+    for (const T value : tensor.span()) finite = finite && std::isfinite(static_cast<Accumulator<T>>(value));
     if (finite) return;
     Index at = 0;
-    while (std::isfinite(static_cast<float>(tensor.data()[at]))) ++at;
+    while (std::isfinite(static_cast<Accumulator<T>>(tensor.data()[at]))) ++at;
     throw Error("[safetensors] expected finite numbers in tensor " + name + ", got " +
-                    std::to_string(static_cast<float>(tensor.data()[at])) + " at element " + std::to_string(at),
+                    std::to_string(static_cast<Accumulator<T>>(tensor.data()[at])) + " at element " +
+                    std::to_string(at),
                 path().string(), "the weights are damaged or come from a run that diverged");
   }
 

@@ -42,7 +42,8 @@ inline constexpr std::uint64_t largest_safetensors_header = 100'000'000;
 inline std::uint64_t stored_bytes(const Json& dimensions, StoredType type, Shape& shape, const JsonFields& fields) {
   if (!dimensions.is_array()) throw fields.error("shape", "expected a list, got " + json_type(dimensions));
   if (dimensions.size() > Shape::max_rank) {
-    throw fields.error("shape", "expected at most 5 dimensions, got " + std::to_string(dimensions.size()));
+    throw fields.error("shape", "expected at most " + std::to_string(Shape::max_rank) + " dimensions, got " +
+                                    std::to_string(dimensions.size()));
   }
   std::uint64_t bytes = static_cast<std::uint64_t>(bytes_of(type));
   for (const Json& dimension : dimensions) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "caprl/media/image.hpp"
@@ -17,5 +18,8 @@ struct Clip {
   std::vector<Frame> frames;
   double duration_seconds = 0;
 };
+
+/// A picture as a clip: one frame, which lasts no time.
+inline Clip clip_of(Image image) { return {{{std::move(image), 0.0}}, 0.0}; }
 
 }  // namespace caprl

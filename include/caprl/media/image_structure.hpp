@@ -109,7 +109,7 @@ inline std::uint64_t png_raw_bytes(Bytes header) {
   return big_endian(header, 4) * (big_endian(header, 0) * bits_per_pixel / 8 + 16) * 2;
 }
 
-/// Walks the chunks of a PNG to its end chunk, checks the sums of those that matter, and gives its EXIF orientation.
+/// Walks the chunks of a PNG to its end chunk, checks the sums of those that are read, and gives its EXIF orientation.
 /// The compressed data may not be larger than the pixels call for, so that they cannot unfold without bound.
 inline int check_png(Bytes bytes, std::string_view where) {
   int orientation = 1;
@@ -119,15 +119,15 @@ inline int check_png(Bytes bytes, std::string_view where) {
     const std::size_t length = big_endian(bytes, at);
     if (bytes.size() - at - 12 < length) cut_off("PNG", "end chunk", where);
     const Bytes type = bytes.subspan(at + 4, 4), body = bytes.subspan(at + 8, length);
-    const bool critical = (type[0] & 0x20) == 0;
-    if (critical && png_crc(bytes.subspan(at + 4, length + 4)) != big_endian(bytes, at + 8 + length)) {
+    const bool critical = (type[0] & 0x20) == 0, exif = starts_with(type, "eXIf");
+    if ((critical || exif) && png_crc(bytes.subspan(at + 4, length + 4)) != big_endian(bytes, at + 8 + length)) {
       throw Error(
           "[read_image] expected a PNG whose check sums hold, got a damaged chunk at byte " + std::to_string(at),
           std::string(where), "write the file again, or leave it out");
     }
     if (starts_with(type, "IHDR") && length >= 13) raw = png_raw_bytes(body);
     if (starts_with(type, "IDAT")) compressed += length;
-    if (starts_with(type, "eXIf")) orientation = exif_orientation(body);
+    if (exif) orientation = exif_orientation(body);
     at += length + 12;
     if (starts_with(type, "IEND")) break;
   }

@@ -7,6 +7,7 @@
 #include "caprl/core/error.hpp"
 #include "caprl/core/threads.hpp"
 #include "caprl/media/image.hpp"
+#include "caprl/tensor/kernels/views.hpp"
 #include "caprl/tensor/rows.hpp"
 
 namespace caprl {
@@ -60,11 +61,8 @@ inline void write_patches(std::span<const Image> images, const PatchSettings& se
     require(image.size() == size && image.rgb.size() == static_cast<std::size_t>(size.pixels() * 3),
             "[write_patches] expected pictures of one size, each with 3 bytes a pixel");
   }
-  if (rows.rows != patches * static_cast<Index>(images.size()) || rows.columns != settings.columns()) {
-    throw Error("[write_patches] expected rows [" + std::to_string(patches * static_cast<Index>(images.size())) + ", " +
-                std::to_string(settings.columns()) + "], got [" + std::to_string(rows.rows) + ", " +
-                std::to_string(rows.columns) + "]");
-  }
+  detail::require_matrix("write_patches", "rows", rows, patches * static_cast<Index>(images.size()),
+                         settings.columns());
   std::array<float, 3> scale{}, shift{};
   for (std::size_t c = 0; c < 3; ++c) {
     scale[c] = 1.0f / (255.0f * settings.deviation[c]);

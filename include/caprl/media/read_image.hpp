@@ -1,6 +1,5 @@
 #pragma once
 
-#include <fstream>
 #include <memory>
 #include <span>
 #include <string>
@@ -8,6 +7,7 @@
 #include <vector>
 
 #include "caprl/core/error.hpp"
+#include "caprl/io/input_file.hpp"
 #include "caprl/media/image.hpp"
 #include "caprl/media/image_structure.hpp"
 #include "caprl/media/orientation.hpp"
@@ -64,18 +64,14 @@ inline Image decode_with_stb(Bytes bytes, std::string_view where) {
 }
 
 inline std::vector<std::uint8_t> read_bytes(const std::string& path, Index maximum_bytes) {
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  const std::streamoff size = file ? static_cast<std::streamoff>(file.tellg()) : -1;
-  if (size < 0) throw Error("[read_image] expected a file that can be opened, got none", path);
-  if (size > maximum_bytes) {
+  const InputFile file(path);
+  if (static_cast<Index>(file.size()) > maximum_bytes) {
     throw Error(
-        "[read_image] expected at most " + std::to_string(maximum_bytes) + " bytes, got " + std::to_string(size), path,
-        "raise ReadImageSettings::maximum_file_bytes, up to 2^31 - 1");
+        "[read_image] expected at most " + std::to_string(maximum_bytes) + " bytes, got " + std::to_string(file.size()),
+        path, "raise ReadImageSettings::maximum_file_bytes, up to 2^31 - 1");
   }
-  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(size));
-  file.seekg(0);
-  file.read(reinterpret_cast<char*>(bytes.data()), size);
-  if (!file) throw Error("[read_image] expected " + std::to_string(size) + " bytes, got fewer", path);
+  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(file.size()));
+  file.read(0, std::as_writable_bytes(std::span(bytes)));
   return bytes;
 }
 
@@ -86,8 +82,8 @@ inline std::vector<std::uint8_t> read_bytes(const std::string& path, Index maxim
 /// under it stays), the EXIF orientation is applied. Of 16-bit channels the high byte is kept (of grey too, which
 /// Pillow clips).
 ///
-/// Throws `Error` on anything else than a whole JPEG or PNG: empty, another format, cut off, damaged (PNG: any check
-/// sum; JPEG: what breaks its markers or codes), or larger than the settings allow.
+/// Throws `Error` on anything else than a whole JPEG or PNG: empty, another format, cut off, damaged (PNG: the check
+/// sum of any chunk that is read; JPEG: what breaks its markers or codes), or larger than the settings allow.
 inline Image decode_image(std::span<const std::uint8_t> bytes, std::string_view where,
                           const ReadImageSettings& settings = {}) {
   require(!bytes.empty(), "[read_image] expected a JPEG or PNG, got an empty file", where);

@@ -72,7 +72,7 @@ inline AxisPlan plan_axis(Index input, Index output, ResizeFilter filter) {
 inline std::uint8_t rounded_byte(std::int32_t sum) {
   return static_cast<std::uint8_t>(std::clamp(sum >> AxisPlan::precision_bits, 0, 255));
 }
-constexpr std::int32_t resize_half = 1 << (AxisPlan::precision_bits - 1);
+inline constexpr std::int32_t resize_half = 1 << (AxisPlan::precision_bits - 1);
 
 /// One row, [input, 3] to [output, 3].
 inline void resize_row(const AxisPlan& plan, const std::uint8_t* source, std::uint8_t* target) {
@@ -125,9 +125,6 @@ class Resizer {
     rows_ = detail::plan_axis(from.width, to.width, filter);
     columns_ = detail::plan_axis(from.height, to.height, filter);
   }
-
-  ImageSize from() const { return from_; }
-  ImageSize to() const { return to_; }
 
   Image operator()(const Image& image) const {
     if (image.size() != from_ || image.rgb.size() != static_cast<std::size_t>(from_.pixels() * 3)) {

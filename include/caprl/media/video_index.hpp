@@ -35,8 +35,6 @@ struct VideoIndex {
   bool counted = false;  ///< the packets do not tell: frames are known only by counting them from the beginning
   VideoTimeline timeline;
 
-  Index frames() const { return timeline.frames(); }
-
   /// The place of the packet with a presentation time; none where there is no such packet.
   std::optional<Index> place_of(std::int64_t shown_at) const {
     const auto found = std::lower_bound(by_time.begin(), by_time.end(), shown_at, [&](Index at, std::int64_t time) {

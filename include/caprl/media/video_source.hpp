@@ -6,12 +6,12 @@ extern "C" {
 
 #include <cmath>
 #include <cstdlib>
-#include <fstream>
 #include <memory>
 #include <string>
 
 #include "caprl/core/error.hpp"
 #include "caprl/core/index.hpp"
+#include "caprl/io/input_file.hpp"
 #include "caprl/media/av.hpp"
 #include "caprl/media/av_log.hpp"
 #include "caprl/media/image.hpp"
@@ -81,10 +81,7 @@ class VideoSource {
 
  private:
   void open() {
-    std::ifstream file(path_, std::ios::binary | std::ios::ate);
-    require(file.good(), "[VideoReader] expected a file that can be opened, got none", path_);
-    require(file.tellg() != 0, "[VideoReader] expected a video, got an empty file", path_);
-    file.close();
+    require(InputFile(path_).size() != 0, "[VideoReader] expected a video, got an empty file", path_);
     const AvLog::Scope scope(*log_);
     AVFormatContext* format = nullptr;
     AVDictionary* options = nullptr;

@@ -3,8 +3,6 @@
 namespace caprl {
 
 /// The host's processors, through Eigen and the kernels written once.
-struct Cpu {
-  static constexpr const char* name = "cpu";
-};
+struct Cpu {};
 
 }  // namespace caprl

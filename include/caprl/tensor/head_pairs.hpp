@@ -31,7 +31,6 @@ template <class T>
 struct HeadOutput {
   std::span<T> log_probability;  ///< log softmax(z / temperature)[target]
   std::span<T> log_total;        ///< log(sum(exp(z / temperature))) of the pair's row: the backward pass needs it
-  std::span<T> entropy;          ///< of the row's distribution, in nats
 };
 
 /// Where the backward pass adds; without data it is left out (a frozen head, a frozen body).

@@ -43,7 +43,8 @@ struct CacheStep {
     Index position;
     Index tokens;  ///< that the pages hold
   };
-  /// Rows [row_begin, row_end) attend to spans [span_begin, span_end) and share no page with other rows.
+  /// Rows [row_begin, row_end) attend to spans [span_begin, span_end), and no others do. Another cluster has the same
+  /// pages in spans of its own where sequences that share them are not neighbours.
   struct Cluster {
     Index row_begin, row_end;
     Index span_begin, span_end;

@@ -9,14 +9,13 @@
 
 namespace caprl {
 
-/// Up to five dimensions, row-major; a scalar has none.
+/// Up to `max_rank` dimensions, row-major; a scalar has none.
 class Shape {
  public:
   static constexpr int max_rank = 5;
 
   Shape() = default;
   Shape(std::initializer_list<Index> dimensions) {
-    require(dimensions.size() <= max_rank, "[Shape] expected at most 5 dimensions");
     for (const Index dimension : dimensions) append(dimension);
   }
 
@@ -34,7 +33,9 @@ class Shape {
   Index columns() const { return rank_ == 0 ? 1 : (*this)[-1]; }
 
   void append(Index dimension) {
-    require(rank_ < max_rank && dimension >= 0, "[Shape] expected at most 5 dimensions, none negative");
+    if (rank_ == max_rank || dimension < 0) {
+      throw Error("[Shape] expected at most " + std::to_string(max_rank) + " dimensions, none negative");
+    }
     dimensions_[static_cast<std::size_t>(rank_++)] = dimension;
   }
   /// The same shape with another first dimension.

@@ -82,8 +82,6 @@ class Tensor {
     return copy;
   }
 
-  /// True if both handles name the same first element.
-
  private:
   Tensor(const Shape& shape, std::shared_ptr<T[]> data) : shape_(shape), data_(std::move(data)) {}
 

@@ -6,7 +6,6 @@
 #include "caprl/core/error.hpp"
 #include "caprl/core/index.hpp"
 #include "caprl/tensor/prefix_tree.hpp"
-#include "caprl/tensor/rows.hpp"
 
 namespace caprl {
 
@@ -26,16 +25,6 @@ struct TreeAttentionOptions {
 };
 
 namespace detail {
-
-/// Throws unless the matrix has this shape.
-template <class T>
-void require_matrix(const char* operation, const char* name, Rows<T> matrix, Index rows, Index columns) {
-  if (matrix.rows != rows || matrix.columns != columns) {
-    throw Error("[" + std::string(operation) + "] expected " + name + " [" + std::to_string(rows) + ", " +
-                std::to_string(columns) + "], got [" + std::to_string(matrix.rows) + ", " +
-                std::to_string(matrix.columns) + "]");
-  }
-}
 
 /// Throws unless the options and the first query's row make sense. Returns the number of queries.
 inline Index require_attention(const char* operation, const PrefixTree& tree, Index query_row_begin,

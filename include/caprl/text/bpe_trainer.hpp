@@ -18,6 +18,7 @@
 #include "caprl/text/normalize.hpp"
 #include "caprl/text/split_pattern.hpp"
 #include "caprl/text/tokenizer_definition.hpp"
+#include "caprl/text/utf8.hpp"
 
 namespace caprl {
 
@@ -184,8 +185,10 @@ inline std::string train_bpe(std::span<const std::string> texts, const BpeTraine
   }
   for (const std::string& token : settings.special_tokens) {
     const bool once = std::count(settings.special_tokens.begin(), settings.special_tokens.end(), token) == 1;
-    require(once && token.size() > 1 && find_invalid_utf8(token) == std::string_view::npos,
-            "[train_bpe] expected special tokens to differ and to be valid UTF-8 of at least 2 bytes, got", token);
+    if (!once || token.size() < 2 || find_invalid_utf8(token) != std::string_view::npos) {
+      throw Error("[train_bpe] expected special tokens to differ and to be valid UTF-8 of at least 2 bytes, got " +
+                  replace_invalid_utf8(token));
+    }
   }
   std::vector<std::string> base;
   for (int byte = 0; byte < 256; ++byte) base.emplace_back(1, static_cast<char>(byte));

@@ -106,7 +106,9 @@ class ChatTemplate {
         writer.text += part.text;
         continue;
       }
-      require(part.text.empty(), "[ChatTemplate] expected no text in an image or video part, got", part.text);
+      if (!part.text.empty()) {
+        throw Error("[ChatTemplate] expected no text in an image or video part, got " + part.text);
+      }
       writer.special(special_.vision_start);
       writer.chat.media.push_back({part.kind, static_cast<Index>(writer.chat.tokens.size())});
       writer.special(special_.vision_end);

@@ -23,13 +23,9 @@
 namespace caprl {
 
 /// What `encode` makes of added tokens ("<|im_end|>") that stand in the text.
-enum class SpecialTokens {
+enum class AddedTokens {
   as_plain_text,  ///< nothing: the text comes out as ordinary tokens only. For captions, questions, user input.
   parse,          ///< they become their token. For text that the program itself wrote.
-};
-
-struct EncodeOptions {
-  SpecialTokens special_tokens = SpecialTokens::as_plain_text;
 };
 
 /// A byte-level BPE tokenizer: the same ids as Hugging Face `tokenizers` gives with add_special_tokens=false.
@@ -48,7 +44,7 @@ class Tokenizer {
   explicit Tokenizer(const TokenizerDefinition& definition) : state_(std::make_shared<State>(definition)) {}
 
   /// The tokens of `text`. Throws `Error` where it is not valid UTF-8.
-  std::vector<Token> encode(std::string_view text, EncodeOptions options = {}) const {
+  std::vector<Token> encode(std::string_view text, AddedTokens added = AddedTokens::as_plain_text) const {
     if (const std::size_t bad = find_invalid_utf8(text); bad != std::string_view::npos) {
       throw Error("[Tokenizer::encode] expected valid UTF-8, got an ill-formed sequence at byte " +
                   std::to_string(bad));
@@ -59,7 +55,7 @@ class Tokenizer {
     tokens.reserve(text.size() / 3 + 1);
     const auto keep = [&](Token token) { tokens.push_back(token); };
     const auto plain = [&](std::string_view piece) { pre_tokenize(piece, 0, tokens); };
-    if (options.special_tokens == SpecialTokens::as_plain_text) {
+    if (added == AddedTokens::as_plain_text) {
       normalized(text, plain);
       return tokens;
     }

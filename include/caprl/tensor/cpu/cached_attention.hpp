@@ -11,6 +11,7 @@
 #include "caprl/tensor/cache_layer.hpp"
 #include "caprl/tensor/cpu/tree_attention_tiles.hpp"
 #include "caprl/tensor/device.hpp"
+#include "caprl/tensor/kernels/views.hpp"
 #include "caprl/tensor/page_table.hpp"
 #include "caprl/tensor/rows.hpp"
 #include "caprl/tensor/storage.hpp"
@@ -125,7 +126,7 @@ struct CachedAttention {
       const T* sums = stack.sums + stacked * padded;
       T* result =
           out.row(cluster.row_begin + stacked / group) + (key_head * group + stacked % group) * options.head_size;
-      for (Index c = 0; c < options.head_size; ++c) result[c] = sums[c] / sum;
+      divide_into(sums, sum, result, options.head_size);
     }
   }
 
@@ -162,10 +163,7 @@ struct CachedAttention {
       const T factor =
           masked ? softmax.update(scores, packs, [&](Index p) { return seen(position, span.position + p * lanes); })
                  : softmax.update(scores, packs, typename OnlineSoftmax<T>::Unmasked{});
-      if (factor == T{1}) continue;
-      for (Index c = 0; c < padded; c += lanes) {
-        (Pack<T>::load(sums + r * padded + c) * Pack<T>(factor)).store(sums + r * padded + c);
-      }
+      rescale(factor, sums + r * padded, padded);
     }
     for (Index p = 0; p < pages; ++p) {  // what lies behind the last token was never written
       const Index tokens = std::min(cache.page_tokens, span.tokens - p * cache.page_tokens);

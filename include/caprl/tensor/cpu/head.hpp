@@ -25,7 +25,6 @@ template <class T>
 void require_output(const char* operation, const HeadOutput<T>& output, std::size_t pairs) {
   require_numbers(operation, "log-probability", output.log_probability.size(), pairs);
   if (!output.log_total.empty()) require_numbers(operation, "log total", output.log_total.size(), pairs);
-  if (!output.entropy.empty()) require_numbers(operation, "entropy", output.entropy.size(), pairs);
 }
 
 template <class T>

@@ -24,11 +24,9 @@ namespace detail {
 template <class T>
 struct HeadRow {
   T top = -std::numeric_limits<T>::infinity();
-  T sum = 0;       ///< of exp(z - top)
-  T weighted = 0;  ///< of exp(z - top) (z - top), for the entropy
+  T sum = 0;  ///< of exp(z - top)
 
   T log_total() const { return top + std::log(sum); }
-  T entropy() const { return std::log(sum) - weighted / sum; }
 };
 
 /// The logits held at a time: 16 MB of float, no row wider than `columns`.
@@ -57,9 +55,8 @@ class Head {
   }
 
   void forward(const HeadOutput<T>& output) {
-    const bool with_entropy = !output.entropy.empty();
     for_row_tiles([&](Index first, Index count) {
-      read_tiles(first, count, output.log_probability, with_entropy);
+      read_tiles(first, count, output.log_probability);
       finish(first, count, output);
     });
   }
@@ -134,14 +131,14 @@ class Head {
     scatter(first, count, gradient);
   }
 
-  void read_tiles(Index first, Index count, std::span<T> log_probability, bool with_entropy) {
+  void read_tiles(Index first, Index count, std::span<T> log_probability) {
     const Rows<const T> states = gather(first, count);
     std::fill(states_.begin(), states_.end(), HeadRow<T>{});
     for_column_tiles([&](Index begin, Index end) {
       const Rows<T> z = make_logits(states, begin, end);
       parallel_for(count, row_grain(end - begin), [&](Index r) {
         read_targets(z.row(r), begin, end, first + r, log_probability);
-        read_row(z.row(r), end - begin, states_[static_cast<std::size_t>(r)], with_entropy);
+        read_row(z.row(r), end - begin, states_[static_cast<std::size_t>(r)]);
       });
     });
   }
@@ -155,18 +152,11 @@ class Head {
     }
   }
 
-  void read_row(const T* z, Index columns, HeadRow<T>& state, bool with_entropy) const {
+  void read_row(const T* z, Index columns, HeadRow<T>& state) const {
     const SerialTeam team;
     const T scale = inverse_temperature_;
     const T top = maximum(state.top, team.max<T>(columns, [&](auto at) { return at(z) * scale; }));
     const T shrink = state.sum == 0 ? T{0} : std::exp(state.top - top);
-    if (with_entropy) {
-      const T moved = state.sum == 0 ? T{0} : (state.weighted + state.sum * (state.top - top)) * shrink;
-      state.weighted = moved + team.sum<T>(columns, [&](auto at) {
-        const auto apart = at(z) * scale - top;
-        return exponential(apart) * maximum(apart, decltype(apart)(T{-1000}));
-      });
-    }
     state.sum = state.sum * shrink + team.sum<T>(columns, [&](auto at) { return exponential(at(z) * scale - top); });
     state.top = top;
   }
@@ -179,7 +169,6 @@ class Head {
         const std::size_t pair = pair_of(first + r, i);
         output.log_probability[pair] -= total;
         if (!output.log_total.empty()) output.log_total[pair] = total;
-        if (!output.entropy.empty()) output.entropy[pair] = state.entropy();
       }
     }
   }

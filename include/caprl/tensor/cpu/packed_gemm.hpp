@@ -126,17 +126,8 @@ PanelKernel panel_kernel(Index rows) {
 class PackedWeights {
  public:
   PackedWeights() = default;
-  explicit PackedWeights(Rows<const float> weight, WeightFormat format = WeightFormat::float32) : format_(format) {
-    pack(weight);
-  }
-
-  /// Takes new values; keeps the storage if the shape is the same.
-  void pack(Rows<const float> weight) {
-    if (weight.rows != outputs_ || weight.columns != inputs_) {
-      outputs_ = weight.rows;
-      inputs_ = weight.columns;
-      words_ = Tensor<float>({panels() * inputs_ * panel_words()});
-    }
+  explicit PackedWeights(Rows<const float> weight, WeightFormat format = WeightFormat::float32)
+      : format_(format), outputs_(weight.rows), inputs_(weight.columns), words_({panels() * inputs_ * panel_words()}) {
     parallel_for(panels(), 1, [&](Index panel) { pack_panel(weight, panel); });
   }
 

@@ -8,6 +8,7 @@
 #include "caprl/tensor/cpu/tree_attention_tiles.hpp"
 #include "caprl/tensor/cpu/tree_tiles.hpp"
 #include "caprl/tensor/device.hpp"
+#include "caprl/tensor/kernels/views.hpp"
 #include "caprl/tensor/prefix_tree.hpp"
 #include "caprl/tensor/rows.hpp"
 #include "caprl/tensor/tensor.hpp"

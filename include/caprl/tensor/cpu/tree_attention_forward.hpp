@@ -8,6 +8,7 @@
 #include "caprl/tensor/cpu/tree_attention_tiles.hpp"
 #include "caprl/tensor/cpu/tree_tiles.hpp"
 #include "caprl/tensor/device.hpp"
+#include "caprl/tensor/kernels/views.hpp"
 #include "caprl/tensor/prefix_tree.hpp"
 #include "caprl/tensor/rows.hpp"
 #include "caprl/tensor/tensor.hpp"
@@ -86,7 +87,7 @@ struct TreeAttentionForward {
       const OnlineSoftmax<T>& row = softmax[static_cast<std::size_t>(r)];
       const T sum = row.sum();
       T* result = out.row(local.begin + r) + column;
-      for (Index c = 0; c < options.head_size; ++c) result[c] = sums[r * padded + c] / sum;
+      divide_into(sums + r * padded, sum, result, options.head_size);
       log_sum_exp(local.begin + r, head) = row.greatest + logarithm(sum);
     }
   }
@@ -113,10 +114,7 @@ struct TreeAttentionForward {
       } else {
         factor = row.update(row_scores, columns / lanes, typename OnlineSoftmax<T>::Unmasked{});
       }
-      if (factor == T{1}) continue;
-      for (Index c = 0; c < padded; c += lanes) {
-        (Pack<T>::load(pair_sums + r * padded + c) * Pack<T>(factor)).store(pair_sums + r * padded + c);
-      }
+      rescale(factor, pair_sums + r * padded, padded);
     }
     tile_product<T>(pair.queries.rows(), padded, pair.key_end - pair.key_begin, {scores, tile_rows, 1},
                     tile_of(values, key_head, pair.key_tile) + pair.key_begin * padded, padded, pair_sums, padded,

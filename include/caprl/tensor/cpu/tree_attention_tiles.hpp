@@ -4,10 +4,8 @@
 #include <array>
 #include <limits>
 #include <type_traits>
-#include <vector>
 
 #include "caprl/core/index.hpp"
-#include "caprl/core/threads.hpp"
 #include "caprl/tensor/cpu/tile_product.hpp"
 #include "caprl/tensor/cpu/tree_tiles.hpp"
 #include "caprl/tensor/kernels/pack.hpp"
@@ -54,7 +52,7 @@ typename Pack<T>::Mask visible(const KeyVisibility<T>& keys, Index entry, Index 
 }
 
 /// Softmax over keys that come tile by tile (Milakov and Gimelshein, 2018, arXiv 1805.02867): the greatest score so
-/// far, and the sum of exp(score - greatest), lane by lane until `finish`.
+/// far, and the sum of exp(score - greatest), lane by lane until `sum`.
 template <class T>
 struct OnlineSoftmax {
   T greatest = std::numeric_limits<T>::lowest();
@@ -104,19 +102,19 @@ struct OnlineSoftmax {
   }
 };
 
-/// Cuts units of known cost into one run for each thread, of nearly equal cost, and calls body(unit). For bodies whose
-/// results do not depend on who computes them.
-template <class Body>
-void parallel_by_cost(const std::vector<Index>& costs, const Body& body) {
-  std::vector<Index> before(costs.size() + 1, 0);
-  for (std::size_t u = 0; u < costs.size(); ++u) before[u + 1] = before[u] + costs[u];
-  const Index parts = threads();
-  const auto cut = [&](Index part) {
-    return std::lower_bound(before.begin(), before.end(), before.back() * part / parts) - before.begin();
-  };
-  parallel_for(parts, 1, [&](Index part) {
-    for (Index unit = cut(part); unit < cut(part + 1); ++unit) body(unit);
-  });
+/// Brings the `padded` columns that were summed under a smaller greatest score to a new one, which `factor` belongs to.
+template <class T>
+void rescale(T factor, T* sums, Index padded) {
+  if (factor == T{1}) return;
+  for (Index c = 0; c < padded; c += Pack<T>::lanes) {
+    (Pack<T>::load(sums + c) * Pack<T>(factor)).store(sums + c);
+  }
+}
+
+/// What attention gives: the sums of weighted values over the sum of the weights.
+template <class T>
+void divide_into(const T* sums, T sum, T* result, Index columns) {
+  for (Index c = 0; c < columns; ++c) result[c] = sums[c] / sum;
 }
 
 }  // namespace caprl::detail

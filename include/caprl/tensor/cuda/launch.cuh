@@ -14,8 +14,6 @@ namespace caprl {
 
 /// A GPU's stream, as the device argument of the functions that launch kernels.
 struct Cuda {
-  static constexpr const char* name = "cuda";
-
   cudaStream_t stream = nullptr;
 };
 

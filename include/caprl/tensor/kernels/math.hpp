@@ -9,7 +9,8 @@
 #include "caprl/tensor/kernels/number.hpp"
 
 /// exp, log and what is built on them, for one number or a pack, on the host and in kernels. Polynomials are Chebyshev
-/// fits of our own; errors stay within 2 units in the last place of a float. double goes to the standard library.
+/// fits of our own; errors stay within 2 units in the last place of a float, of the error function within 3. double
+/// goes to the standard library.
 namespace caprl {
 
 namespace detail {

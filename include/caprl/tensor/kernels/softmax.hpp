@@ -9,14 +9,12 @@ namespace caprl {
 
 namespace kernels {
 
-/// y = log softmax(scale x) over each row of x [T, C]; a row of minus infinities gives NaN. `log_total` [T], if not
-/// null, receives log(sum(exp(scale x))).
+/// y = log softmax(scale x) over each row of x [T, C]; a row of minus infinities gives NaN.
 template <class T>
 struct LogSoftmax {
   Accumulator<T> scale;
   Rows<const T> x;
   Rows<T> y;  ///< may be x
-  Accumulator<T>* log_total;
 
   template <class Team>
   CAPRL_HD void operator()(const Team& team, Index row) const {
@@ -27,17 +25,16 @@ struct LogSoftmax {
         team.template sum<T>(x.columns, [&](auto at) { return exponential(at(in) * scale - top); });
     const Accumulator<T> level = top + logarithm(total);
     team.template each<T>(x.columns, [&](auto at) { at.store(out, at(in) * scale - level); });
-    if (log_total != nullptr && team.leader()) log_total[row] = level;
   }
 };
 
 }  // namespace kernels
 
-/// y = log softmax(scale x) over each row; y may be x. `log_total` [T] may be null.
+/// y = log softmax(scale x) over each row; y may be x.
 template <class Device, class T>
-void log_softmax(Device device, Accumulator<T> scale, ConstRows<T> x, Rows<T> y, Accumulator<T>* log_total = nullptr) {
+void log_softmax(Device device, Accumulator<T> scale, ConstRows<T> x, Rows<T> y) {
   detail::require_same_shape("log_softmax", x, y);
-  launch_rows(device, x.rows, kernels::LogSoftmax<T>{scale, x, y, log_total}, 8 * x.columns);
+  launch_rows(device, x.rows, kernels::LogSoftmax<T>{scale, x, y}, 8 * x.columns);
 }
 
 }  // namespace caprl

@@ -24,6 +24,16 @@ std::string shape_text(const Rows<T>& view) {
   return text += "]";
 }
 
+/// Throws unless the matrix has this shape.
+template <class T>
+void require_matrix(const char* operation, const char* name, const Rows<T>& matrix, Index rows, Index columns) {
+  if (matrix.rows != rows || matrix.columns != columns) {
+    const Rows<T> expected{nullptr, rows, columns, columns};
+    throw Error("[" + std::string(operation) + "] expected " + name + " " + shape_text(expected) + ", got " +
+                shape_text(matrix));
+  }
+}
+
 /// Throws unless both views have the same shape.
 template <class T, class U>
 void require_same_shape(const char* operation, const Rows<T>& expected, const Rows<U>& got) {
