@@ -82,12 +82,20 @@ struct Load {
   }
 };
 
+/// What the items ask for and what their media hold: pictures of the same names may be others.
+std::string fingerprint_of(const std::vector<CaptionItem>& items) {
+  Fnv1a hash;
+  for (const CaptionItem& item : items) {
+    hash.add(item.id + "\n" + item.system + "\n" + item.prompt + "\n");
+    for (const MediaFile& file : item.media) hash.add(examples::fingerprint(file.path) + "\n");
+  }
+  return examples::hexadecimal(hash.value());
+}
+
 /// What decides the captions of a file.
 Json settings_of(const Options& options, const std::vector<CaptionItem>& items) {
-  Fnv1a ids;
-  for (const CaptionItem& item : items) ids.add(item.id + "\n" + item.prompt + "\n");
   return {{"model", examples::fingerprint(options.model)},
-          {"items", ids.value()},
+          {"items", fingerprint_of(items)},
           {"temperature", options.temperature},
           {"maximum_tokens", options.maximum_tokens},
           {"samples", options.samples},

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "caprl/advantage/statistics.hpp"
 #include "caprl/data/caption_data.hpp"
 #include "caprl/io/json_file.hpp"
 #include "caprl/judge/exact_judge.hpp"
@@ -129,7 +130,7 @@ void run(const Options& options) {
     summary.add("judge." + options.name + "." + what, share);
     std::printf("%-18s %.3f (%.3f to %.3f)\n", what.c_str(), share.value, share.low, share.high);
     for (const auto& [kind, values] : shares.of_kinds) {
-      std::printf("  %-16s %.3f of %zu\n", kind.c_str(), bootstrap_mean(values).value, values.size());
+      std::printf("  %-16s %.3f of %zu\n", kind.c_str(), mean_of(values), values.size());
     }
   };
   check("truth_answered", Change::none);

@@ -60,15 +60,22 @@ struct RankAdvantage {
 };
 static_assert(AdvantageEstimator<RankAdvantage>);
 
+/// The sentences of a text without their full stops and the blanks around them; empty ones are left out.
+std::vector<std::string> sentences_of(const std::string& text) {
+  std::vector<std::string> sentences;
+  for (std::size_t begin = 0, end = 0; begin < text.size(); begin = end + 1) {
+    end = std::min(text.find('.', begin), text.size());
+    std::size_t first = begin, last = end;
+    while (first < last && text[first] == ' ') ++first;
+    while (last > first && text[last - 1] == ' ') --last;
+    if (first < last) sentences.push_back(text.substr(first, last - first));
+  }
+  return sentences;
+}
+
 /// A reward term: sentences that are said twice cost.
 double repetition(const CaptionItem&, const Caption& caption) {
-  std::vector<std::string> sentences;
-  std::size_t begin = 0;
-  while (begin < caption.text.size()) {
-    const std::size_t end = std::min(caption.text.find('.', begin), caption.text.size() - 1);
-    sentences.push_back(caption.text.substr(begin, end - begin));
-    begin = end + 1;
-  }
+  std::vector<std::string> sentences = sentences_of(caption.text);
   std::ranges::sort(sentences);
   const auto repeated = std::ranges::unique(sentences).size();
   return -static_cast<double>(repeated);

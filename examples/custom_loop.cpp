@@ -41,19 +41,17 @@ int main(int argc, char** argv) {
       const auto collected = collect(
           policy, batch, LoadImages{}, Sample<>(),
           {.samples = 8, .maximum_tokens = 96, .seed = 1, .step = static_cast<std::uint32_t>(step), .item_keys = {}});
-      // 2. Judge them; a group whose judging failed is left out.
+      // 2. Judge them; a group whose judging failed is left out, and what the length limit cut off earns nothing.
       const auto rewards = judge_groups(judge, collected);
-      std::vector<std::vector<bool>> truncated;
-      for (const RolloutGroup& group : collected.groups) truncated.emplace_back(group.size(), false);
       const std::vector<double> weights{1.0};
-      const RewardSelection selection = select_rewards(rewards, truncated, weights, TruncatedRule::score);
+      const RewardSelection selection = select_rewards(rewards, truncated_flags(collected.groups), weights);
       // 3. Turn rewards into advantages, and those into gradients.
       const WeightedRollouts rollouts = weigh(collected, selection, Rloo{}(selection.batch));
       const PolicyGradientStep update =
           add_policy_gradients(policy, static_cast<const TinyVlmPolicy<>*>(nullptr), collected, rollouts, PolicyLoss{},
                                Aggregation{}, /*temperature=*/1.0, /*micro_tokens=*/8192);
-      // 4. Update.
-      const double norm = optimizer.step(3e-4);
+      // 4. Update, if there is a gradient to follow: without one neither decay nor momentum should move the weights.
+      const double norm = update.tokens > 0 ? optimizer.step(3e-4) : 0.0;
       double mean = 0;
       for (const double reward : selection.batch.totals) mean += reward;
       std::printf("step %ld  reward %.3f  gradient %.3f  tokens %ld\n", static_cast<long>(step),

@@ -12,9 +12,11 @@
 #include <utility>
 #include <vector>
 
+#include "caprl/advantage/statistics.hpp"
 #include "caprl/data/caption_data.hpp"
 #include "caprl/judge/exact_judge.hpp"
 #include "caprl/model/language_model.hpp"
+#include "support/answer_table.hpp"
 #include "support/captions_file.hpp"
 #include "support/evaluation.hpp"
 #include "support/judge_options.hpp"
@@ -32,12 +34,6 @@ struct Options {
   std::string name = "image";
   std::size_t constants = 20;
 };
-
-std::vector<Caption> first_of_each(const std::vector<std::vector<Caption>>& captions) {
-  std::vector<Caption> first;
-  for (const auto& of_item : captions) first.push_back(of_item.front());
-  return first;
-}
 
 std::vector<double> accuracies(const ExactJudge<float>& judge, const std::vector<CaptionItem>& items,
                                const std::vector<Caption>& captions, bool blind = false) {
@@ -70,7 +66,7 @@ Caption best_constant(const ExactJudge<float>& judge, const std::vector<CaptionI
   double most = -1;
   Caption best;
   for (const Caption& candidate : candidates) {
-    const double mean = bootstrap_mean(accuracies(judge, items, std::vector(items.size(), candidate))).value;
+    const double mean = mean_of(accuracies(judge, items, std::vector(items.size(), candidate)));
     if (mean > most) {
       most = mean;
       best = candidate;
@@ -78,56 +74,6 @@ Caption best_constant(const ExactJudge<float>& judge, const std::vector<CaptionI
   }
   return best;
 }
-
-/// Answers from the question and its options alone: how often each text was right for a question, of how often it was
-/// offered.
-class AnswerTable {
- public:
-  explicit AnswerTable(const std::vector<CaptionItem>& items) {
-    for (const CaptionItem& item : items) {
-      for (const Question& question : item.questions) {
-        for (std::size_t option = 0; option < question.options.size(); ++option) {
-          Count& count = counts_[question.text][question.options[option]];
-          ++count.offered;
-          count.right += static_cast<Index>(option) == question.gold;
-        }
-      }
-    }
-  }
-
-  /// For each item the share of questions whose likeliest option is right; equal ones share.
-  std::vector<double> accuracies(const std::vector<CaptionItem>& items) const {
-    std::vector<double> accuracies;
-    for (const CaptionItem& item : items) {
-      double sum = 0;
-      for (const Question& question : item.questions) sum += right_share(question);
-      accuracies.push_back(sum / static_cast<double>(item.questions.size()));
-    }
-    return accuracies;
-  }
-
- private:
-  struct Count {
-    double offered = 0;
-    double right = 0;
-  };
-
-  double rate(const Question& question, const std::string& option) const {
-    const auto text = counts_.find(question.text);
-    if (text == counts_.end()) return 0;
-    const auto found = text->second.find(option);
-    return found == text->second.end() ? 0 : found->second.right / found->second.offered;
-  }
-  double right_share(const Question& question) const {
-    std::vector<double> rates;
-    for (const std::string& option : question.options) rates.push_back(rate(question, option));
-    const double top = std::ranges::max(rates);
-    if (rates[static_cast<std::size_t>(question.gold)] < top) return 0;
-    return 1.0 / static_cast<double>(std::ranges::count(rates, top));
-  }
-
-  std::map<std::string, std::map<std::string, Count>> counts_;
-};
 
 void run(const Options& options) {
   const auto items = load_caption_data(options.data);
@@ -143,15 +89,15 @@ void run(const Options& options) {
     std::printf("%-12s %+.3f above chance (%+.3f to %+.3f)\n", leak.c_str(), above.value, above.low, above.high);
   };
 
-  const std::vector<Caption> captions = first_of_each(read_captions(options.captions, items));
+  const std::vector<Caption> captions = first_captions(read_captions(options.captions, items));
   std::vector<Caption> swapped = captions;
   std::ranges::rotate(swapped, swapped.begin() + 1);
-  const std::vector<Caption> on_validation = first_of_each(read_captions(options.validation_captions, validation));
+  const std::vector<Caption> on_validation = first_captions(read_captions(options.validation_captions, validation));
   const Caption constant = best_constant(judge, validation, frequent_captions(on_validation, options.constants));
 
   add("blind", accuracies(judge, items, std::vector<Caption>(items.size()), true));
   add("swapped", accuracies(judge, items, swapped));
-  add("other_media", accuracies(judge, items, first_of_each(read_captions(options.other_captions, items))));
+  add("other_media", accuracies(judge, items, first_captions(read_captions(options.other_captions, items))));
   add("constant", accuracies(judge, items, std::vector(items.size(), constant)));
   add("questions", AnswerTable(load_caption_data(options.train)).accuracies(items));
   summary.add(options.name + ".chance", bootstrap_mean(chance));

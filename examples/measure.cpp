@@ -59,12 +59,7 @@ Evaluation evaluate(const Options& options, const ExactJudge<float>& judge, cons
                     const std::vector<std::vector<Caption>>& captions) {
   const std::vector<const CaptionItem*> list = pointers(items);
   const std::span<const CaptionItem* const> all(list);
-  std::vector<Caption> chosen;
-  if (options.best) {
-    chosen = best_captions(judge, all, captions);
-  } else {
-    for (const auto& of_item : captions) chosen.push_back(of_item.front());
-  }
+  std::vector<Caption> chosen = options.best ? best_captions(judge, all, captions) : first_captions(captions);
   const std::string asked =
       options.kept_answers.empty()
           ? ""
@@ -83,7 +78,8 @@ void run(const Options& options) {
   Summary summary;
   if (std::filesystem::exists(options.out)) summary = Summary::load(options.out);
 
-  const Evaluation after = evaluate(options, judge, items, given_captions(options, items));
+  Evaluation after = evaluate(options, judge, items, given_captions(options, items));
+  after.by_policy = !options.truth && !options.blind;
   const std::string which = options.which;
   if (options.second_judge) {
     summary.add(figure_name(options.name, "accuracy.second_judge", which), bootstrap_mean(after.accuracies()));
@@ -116,11 +112,12 @@ int main(int argc, char** argv) {
   add_judge_options(app, options.judge);
   auto* captions =
       app.add_option("--captions", options.captions, "What `caption --out` wrote")->check(CLI::ExistingFile);
-  app.add_flag("--truth", options.truth, "Measure the truth written out (field caption_dense)")->excludes(captions);
-  app.add_flag("--blind", options.blind, "Measure no caption at all; the abstain option is left out")
-      ->excludes(captions);
-  app.add_flag("--best", options.best, "Of several captions of an item take the best");
-  app.add_option("--before", options.before, "Captions to take the gain over")->check(CLI::ExistingFile);
+  auto* truth = app.add_flag("--truth", options.truth, "Measure the truth written out (field caption_dense)");
+  auto* blind = app.add_flag("--blind", options.blind, "Measure no caption at all; the abstain option is left out");
+  auto* best = app.add_flag("--best", options.best, "Of several captions of an item take the best");
+  auto* before = app.add_option("--before", options.before, "Captions to take the gain over")->check(CLI::ExistingFile);
+  truth->excludes(captions);
+  blind->excludes(captions)->excludes(truth)->excludes(best)->excludes(before);  // those abstain, or choose captions
   app.add_option("--name", options.name, "First part of the figures' names")->capture_default_str();
   app.add_option("--which", options.which, "Last part of the figures' names")->capture_default_str();
   app.add_flag("--second-judge", options.second_judge, "Only accuracy, under the name accuracy.second_judge");

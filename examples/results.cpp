@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <numeric>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -190,12 +191,16 @@ std::string judges_table(const Summary& summary) {
          table({"judge", "tokens a caption", "squared error of the advantage"}, rows);
 }
 
-/// How soon runs reached an accuracy on validation items.
-std::string speed_table(const Summary& summary) {
+/// How soon runs reached an accuracy on validation items; `given`: the names of the runs whose logs were read.
+std::string speed_table(const Summary& summary, const std::set<std::string>& given) {
   std::vector<std::vector<std::string>> rows;
   for (const std::string name : {"seed1", "seed2", "seed3", "base2", "sampled", "no_penalty"}) {
-    rows.push_back({name, cell(summary, "to_accuracy.image_" + name + ".steps"),
-                    scientific(summary, "to_accuracy.image_" + name + ".judge_tokens")});
+    const std::string figure = "to_accuracy.image_" + name;
+    if (given.contains("image_" + name) && !summary.has(figure + ".steps")) {
+      rows.push_back({name, "never", "never"});
+    } else {
+      rows.push_back({name, cell(summary, figure + ".steps"), scientific(summary, figure + ".judge_tokens")});
+    }
   }
   return "Until the accuracy on validation images was at least " + number(wanted_accuracy) + ":\n\n" +
          table({"run", "steps", "tokens that the judge read"}, rows);
@@ -213,6 +218,12 @@ std::string gates_table(const Summary& summary, int& met, int& all) {
   return table({"gate", "figure", "measured", "wanted", "met"}, rows);
 }
 
+/// A run's name: that of its folder, however the path is written.
+std::string run_name(const std::filesystem::path& run) {
+  const auto folder = std::filesystem::absolute(run).lexically_normal();
+  return folder.has_filename() ? folder.filename().string() : folder.parent_path().filename().string();
+}
+
 struct Options {
   std::vector<std::filesystem::path> figures, runs;
   std::filesystem::path summary, out;
@@ -226,7 +237,7 @@ void add_speed(Summary& summary, const std::filesystem::path& run) {
   const auto reached = std::ranges::find_if(accuracy.values, [](double value) { return value >= wanted_accuracy; });
   if (reached == accuracy.values.end()) return;
   const auto steps = static_cast<std::size_t>(accuracy.steps[std::size_t(reached - accuracy.values.begin())]) + 1;
-  const std::string name = "to_accuracy." + run.filename().string();
+  const std::string name = "to_accuracy." + run_name(run);
   summary.add(name + ".steps", static_cast<double>(steps));
   summary.add(name + ".judge_tokens", std::accumulate(tokens.begin(), tokens.begin() + std::ptrdiff_t(steps), 0.0));
 }
@@ -254,6 +265,8 @@ Summary all_figures(const Options& options) {
 
 void run(const Options& options) {
   const Summary summary = all_figures(options);
+  std::set<std::string> given;
+  for (const auto& folder : options.runs) given.insert(run_name(folder));
   if (!options.summary.empty()) summary.save(options.summary);
   int met = 0, all = 0;
   const std::string gates = gates_table(summary, met, all);
@@ -264,7 +277,7 @@ void run(const Options& options) {
       images_table(summary) + "## Captions of videos\n\n" + videos_table(summary) + "## Gates\n\n" +
       std::to_string(met) + " of " + std::to_string(all) +
       " are met. Figures that end in .low and .high are the bounds of intervals.\n\n" + gates + "## Judges\n\n" +
-      judges_table(summary) + speed_table(summary);
+      judges_table(summary) + speed_table(summary, given);
   caprl::write_file_atomically(options.out, text.substr(0, text.size() - 1));
   std::printf("%d of %d gates are met: %s\n", met, all, options.out.c_str());
 }

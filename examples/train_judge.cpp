@@ -51,6 +51,13 @@ double held_out_probability(const Decoder<float>& model, const JudgeTokens& toke
   return sum / parts;
 }
 
+/// What the mean probabilities of the kinds are called, in the order in which metrics have them.
+constexpr std::array<std::pair<Said, const char*>, kinds_of_said> figures_of_kinds{
+    {{Said::letter, "probability"},
+     {Said::sentence, "probability.sentence"},
+     {Said::word, "probability.word"},
+     {Said::option, "probability.option"}}};
+
 constexpr Index drilled_groups = 3;  ///< captions of a drill for each one with questions
 
 std::uint32_t lesson_begin(const Options& options, Index step) {
@@ -129,13 +136,13 @@ void run(const Options& options) {
     }
     tape.backward();
     MetricsRow metrics(run.step());
-    const auto [sentence, word, option, letter] = probabilities;
-    metrics.add("loss", loss)
-        .add("probability", letter)
-        .add("probability.sentence", sentence)
-        .add("probability.word", word)
-        .add("probability.option", option)
-        .add("gradient_norm", run.update());
+    metrics.add("loss", loss);
+    for (const auto& [kind, name] : figures_of_kinds) {  // a drill asks for no letter and no option
+      if (read[static_cast<std::size_t>(kind)].defined()) {
+        metrics.add(name, probabilities[static_cast<std::size_t>(kind)]);
+      }
+    }
+    metrics.add("gradient_norm", run.update());
     if ((run.step() + 1) % 500 == 0) {
       const double held_out = held_out_probability(model, tokens, corpus);
       metrics.add("held_out_probability", held_out);
@@ -146,7 +153,7 @@ void run(const Options& options) {
     const double seconds = watch.lap();
     run.finish_step(metrics, MetricsRow(run.step()).add("seconds.step", seconds));
     progress.update(run.step(), {{"loss", loss, 3},
-                                 {"probability", letter, 3},
+                                 {"probability", probabilities[static_cast<std::size_t>(Said::letter)], 3},
                                  {"tokens/s", static_cast<double>(lesson.shared.tree.rows()) / seconds, 0}});
   }
   if (interrupted()) return;
@@ -188,7 +195,8 @@ int main(int argc, char** argv) {
   app.add_option("--learning-rate", options.learning_rate, "Peak learning rate")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  app.add_option("--clip-share", options.clip_share, "Share of captions of clips")
+  app.add_option("--clip-share", options.clip_share,
+                 "Share of captions of clips; not in the first half of the drills, of crowded pictures")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0));
   app.add_option("--seed", options.seed, "Of the weights and the corpus")->capture_default_str();

@@ -13,6 +13,8 @@ lines taught/run/metrics.jsonl 4
 has taught/run/metrics.jsonl validation_loss
 has judge/model/model.safetensors
 lines judge/run/metrics.jsonl 3
+[ "$(grep -c '"probability":' judge/run/metrics.jsonl)" -eq 1 ] || fail "a drill asks for no letter"  # 2 of 3 steps
+has judge/run/metrics.jsonl '"probability.word"'
 run train_judge --model judge/model --steps 1 --drill-steps 0 --groups 2 --out judge_on
 has judge_on/model/config.json '"hidden_size": 32'
 captioner=(--model taught/model --judge judge/model)
@@ -83,6 +85,15 @@ head -n 2 captions.jsonl >begun.jsonl
 cp captions.jsonl.settings.json begun.jsonl.settings.json
 run caption --model whole/model --maximum-tokens 24 --data world/images_test.jsonl --out begun.jsonl
 cmp -s captions.jsonl begun.jsonl || fail "captions that were stopped differ from those that never were"
+cp -r world other_pictures  # of the same names
+pictures=(other_pictures/images/test/*)
+cp "${pictures[0]}" "${pictures[1]}"
+refuses caption items --model whole/model --maximum-tokens 24 --data other_pictures/images_test.jsonl --out captions.jsonl
+same_pictures=(--model whole/model --maximum-tokens 24)
+run caption "${same_pictures[@]}" world/images/test --out folder.jsonl
+mv world/images world/images_before && cp -r other_pictures/images world/images
+refuses caption items "${same_pictures[@]}" world/images/test --out folder.jsonl
+rm -r world/images && mv world/images_before world/images
 
 # Captions measured, leaks looked for, a judge checked, several runs in one report, figures in tables.
 run caption --model whole/model --maximum-tokens 24 --data world/images_test.jsonl --samples 2 --temperature 1 \
@@ -98,6 +109,9 @@ for answers in asked read; do
 done
 [ "$(find answers -type f | wc -l)" -eq 2 ] || fail "expected the answers of two files of captions"
 run measure "${measured[@]}" --captions other.jsonl --best --which best
+for source in '--truth --blind' '--captions captions.jsonl --truth' '--blind --before other.jsonl' '--blind --best'; do
+  refuses measure excludes "${measured[@]}" $source
+done
 run measure "${measured[@]}" --truth --which truth
 run measure "${measured[@]}" --blind --which blind
 run measure --data world/videos_test.jsonl --judge judge/model --truth --name video --which truth --out figures.json
@@ -112,6 +126,16 @@ has figures.json image.accuracy.gain.trained.low image.accuracy.grammar.best ima
   judges.image.sampled.draws_8.squared_error judges.image.exact.cyclic_all.tokens
 run results --figures figures.json --runs whole --summary merged.json --out results.md
 has results.md '| truth |' 'not measured'
+cat >gates.json <<<'{"image.accuracy.truth.low": 0.96, "video.accuracy.truth.low": 0.94}'
+cp -r whole image_seed1
+mkdir -p image_seed2/run
+echo '{}' >image_seed2/summary.json
+printf '{"step":%s,"judge_tokens":20,"validation.accuracy":%s}\n' 0 0.7 1 0.8 2 0.9 >image_seed2/run/metrics.jsonl
+run results --figures gates.json --runs image_seed1/ ./image_seed2 --out gates.md
+has log '1 of '
+has gates.md '| images: judge, from the truth | image.accuracy.truth.low | 0.960 | at least 0.950 | yes |' \
+  '| videos: judge, from the truth | video.accuracy.truth.low | 0.940 | at least 0.950 | no |' \
+  '| seed1 | never | never |' '| seed2 | 2.000 | 4.00e+01 |' '| seed3 | not measured | not measured |'
 mkdir -p worse/run
 sed 's/"image.logprob.max_difference": .*/"image.logprob.max_difference": 0.5,/; s/"seconds.image_rl": .*/"seconds.image_rl": 9e9,/' \
   whole/summary.json >worse/summary.json
@@ -124,6 +148,8 @@ run results --figures figures.json --runs whole worse --summary several.json --o
 has merged.json image.accuracy.gain.trained.low '"logprob.max_difference"' '"tokens_per_second.rollout"'
 run report whole videos --out both --figure seconds.build=2
 has both/report.html '<svg' 'data:image/png;base64,'
+refuses report image whole whole --out twice
+[ ! -e twice/summary.json ] || fail "a refused report wrote figures"
 has both/summary.json image.accuracy.trained video.accuracy.trained '"seconds.build": 2'
 
 # --help, unknown options and impossible settings.

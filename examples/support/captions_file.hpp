@@ -25,6 +25,7 @@ inline std::vector<std::vector<caprl::Caption>> read_captions(const std::filesys
     const caprl::JsonFields line(json, where);
     auto& captions = found[line.get<std::string>("id")];
     if (!line.has("captions")) return captions.push_back(caption_of(line));
+    if (line.raw("captions").empty()) throw caprl::Error("[read_captions] expected captions, got an empty list", where);
     for (const caprl::Json& caption : line.raw("captions"))
       captions.push_back(caption_of(caprl::JsonFields(caption, where)));
   });

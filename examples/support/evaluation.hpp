@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <optional>
 #include <span>
 #include <string>
@@ -10,7 +9,6 @@
 #include "caprl/evaluate/bootstrap.hpp"
 #include "caprl/evaluate/caption_accuracy.hpp"
 #include "caprl/io/json_file.hpp"
-#include "caprl/policy/rollout.hpp"
 #include "support/summary.hpp"
 #include "world/scene_json.hpp"
 #include "world/score.hpp"
@@ -23,6 +21,7 @@ struct Evaluation {
   std::vector<caprl::Caption> captions;
   std::vector<caprl::ItemAccuracy> judged;
   std::vector<world::CaptionScore> scores;
+  bool by_policy = true;  ///< who wrote the captions: lengths of others, and of none at all, are no figures
 
   std::vector<double> accuracies() const {
     std::vector<double> values;
@@ -33,10 +32,6 @@ struct Evaluation {
     std::vector<double> values;
     for (const caprl::ItemAccuracy& item : judged) values.push_back(item.abstain);
     return values;
-  }
-  /// Whether a policy wrote the captions; others have no tokens.
-  bool has_lengths() const {
-    return std::ranges::any_of(captions, [](const caprl::Caption& caption) { return caption.tokens > 0; });
   }
   std::vector<double> lengths() const {
     std::vector<double> values;
@@ -102,24 +97,25 @@ inline void leave_out_abstaining(std::span<const caprl::CaptionItem* const> item
   }
 }
 
-/// The first caption of each group.
-inline std::vector<caprl::Caption> first_captions(std::span<const caprl::RolloutGroup> groups) {
-  std::vector<caprl::Caption> captions;
-  for (const caprl::RolloutGroup& group : groups) captions.push_back(group.front().caption);
-  return captions;
+/// The first caption of each item.
+inline std::vector<caprl::Caption> first_captions(std::span<const std::vector<caprl::Caption>> captions) {
+  std::vector<caprl::Caption> first;
+  for (const auto& of_item : captions) first.push_back(of_item.front());
+  return first;
 }
 
-/// `prefix`.accuracy.`which` and the like.
+/// `prefix`.accuracy.`which` and the like; `intervals`: how theirs are drawn.
 inline void add_figures(Summary& summary, const std::string& prefix, const std::string& which,
-                        const Evaluation& evaluation) {
-  summary.add(figure_name(prefix, "accuracy", which), caprl::bootstrap_mean(evaluation.accuracies()));
-  summary.add(figure_name(prefix, "abstain", which), caprl::bootstrap_mean(evaluation.abstentions()));
-  if (evaluation.has_lengths()) {
-    summary.add(figure_name(prefix, "caption_tokens", which), caprl::bootstrap_mean(evaluation.lengths()));
+                        const Evaluation& evaluation, const caprl::BootstrapSettings& intervals = {}) {
+  summary.add(figure_name(prefix, "accuracy", which), caprl::bootstrap_mean(evaluation.accuracies(), intervals));
+  summary.add(figure_name(prefix, "abstain", which), caprl::bootstrap_mean(evaluation.abstentions(), intervals));
+  if (evaluation.by_policy) {
+    summary.add(figure_name(prefix, "caption_tokens", which), caprl::bootstrap_mean(evaluation.lengths(), intervals));
   }
   if (evaluation.scores.empty()) return;
-  summary.add(figure_name(prefix, "recall", which), caprl::bootstrap_share(evaluation.recall_shares()));
-  summary.add(figure_name(prefix, "precision", which), caprl::bootstrap_share(evaluation.precision_shares()));
+  summary.add(figure_name(prefix, "recall", which), caprl::bootstrap_share(evaluation.recall_shares(), intervals));
+  summary.add(figure_name(prefix, "precision", which),
+              caprl::bootstrap_share(evaluation.precision_shares(), intervals));
 }
 
 }  // namespace examples

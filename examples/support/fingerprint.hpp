@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <span>
@@ -14,6 +15,13 @@
 /// What files hold, as a short text: a run records it, so that it does not go on with other weights or other data that
 /// happen to have the same name.
 namespace examples {
+
+/// 16 digits.
+inline std::string hexadecimal(std::uint64_t value) {
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
+  return text;
+}
 
 /// Of a file, or of all files of a folder and their names.
 inline std::string fingerprint(const std::filesystem::path& path) {
@@ -31,9 +39,7 @@ inline std::string fingerprint(const std::filesystem::path& path) {
     if (file != path) hash.add(file.lexically_relative(path).generic_string());
     hash.add(caprl::read_text_file(file));
   }
-  char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash.value()));
-  return text;
+  return hexadecimal(hash.value());
 }
 
 inline caprl::Json fingerprints(std::span<const std::filesystem::path> paths) {

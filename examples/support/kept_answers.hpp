@@ -1,9 +1,11 @@
 #pragma once
 
-#include <cstdio>
+#include <algorithm>
+#include <exception>
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -11,6 +13,7 @@
 #include "caprl/evaluate/caption_accuracy.hpp"
 #include "caprl/io/atomic_file.hpp"
 #include "caprl/io/json_file.hpp"
+#include "support/fingerprint.hpp"
 
 /// A judge's answers, kept in files: the same captions are measured beside several others, and asked about once.
 namespace examples {
@@ -19,11 +22,10 @@ namespace detail {
 
 inline std::string name_of_answers(const std::string& asked, std::span<const caprl::Caption> captions) {
   caprl::Fnv1a hash;
-  hash.add(asked);
-  for (const caprl::Caption& caption : captions) hash.add(caption.text);
-  char name[32];
-  std::snprintf(name, sizeof name, "%016llx.json", static_cast<unsigned long long>(hash.value()));
-  return name;
+  constexpr std::string_view end = "\xFF";  // no UTF-8 text has it: else texts cut elsewhere would be the same
+  hash.add(asked).add(end);
+  for (const caprl::Caption& caption : captions) hash.add(caption.text).add(end);
+  return hexadecimal(hash.value()) + ".json";
 }
 
 inline caprl::Json answers_to_json(const std::vector<caprl::ItemAccuracy>& judged) {
@@ -37,6 +39,14 @@ inline caprl::Json answers_to_json(const std::vector<caprl::ItemAccuracy>& judge
   return items;
 }
 
+/// Throws Error unless there is an answer to each question of the item, over its options.
+inline void require_fitting(const caprl::CaptionItem& item, const std::vector<caprl::QuestionAnswer>& answers) {
+  const bool fit = std::ranges::equal(answers, item.questions, [](const auto& answer, const auto& question) {
+    return answer.options.size() == question.options.size();
+  });
+  caprl::require(fit, "[kept answers] expected an answer to each question", item.where);
+}
+
 inline std::vector<caprl::ItemAccuracy> answers_from_json(const caprl::Json& json,
                                                           std::span<const caprl::CaptionItem* const> items) {
   std::vector<caprl::ItemAccuracy> judged;
@@ -48,9 +58,22 @@ inline std::vector<caprl::ItemAccuracy> answers_from_json(const caprl::Json& jso
                          .abstain = answer.at("abstain").get<double>(),
                          .leftover = answer.at("leftover").get<double>()});
     }
+    require_fitting(*items[i], answers);
     judged.push_back(caprl::item_accuracy(*items[i], std::move(answers)));
   }
   return judged;
+}
+
+/// Throws Error that names the file where it does not hold the answers to the items' questions.
+inline std::vector<caprl::ItemAccuracy> load_answers(const std::filesystem::path& file,
+                                                     std::span<const caprl::CaptionItem* const> items) {
+  const caprl::Json json = caprl::load_json(file);
+  try {
+    return answers_from_json(json, items);
+  } catch (const std::exception& error) {
+    throw caprl::Error(std::string("[kept answers] expected the answers to all questions, got ") + error.what(),
+                       file.string(), "remove the file: the judge is then asked again");
+  }
 }
 
 }  // namespace detail
@@ -64,7 +87,7 @@ std::vector<caprl::ItemAccuracy> kept_caption_accuracy(const std::filesystem::pa
                                                        std::span<const caprl::Caption> captions) {
   if (folder.empty()) return caprl::caption_accuracy(judge, items, captions);
   const auto file = folder / detail::name_of_answers(asked, captions);
-  if (std::filesystem::exists(file)) return detail::answers_from_json(caprl::load_json(file), items);
+  if (std::filesystem::exists(file)) return detail::load_answers(file, items);
   auto judged = caprl::caption_accuracy(judge, items, captions);
   std::filesystem::create_directories(folder);
   caprl::write_file_atomically(file, detail::answers_to_json(judged).dump() + "\n");

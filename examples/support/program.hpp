@@ -31,7 +31,7 @@ int run_program(int argc, char** argv, CLI::App& app, const Body& body) {
   }
 }
 
-/// --threads, which every program has.
+/// --threads, for programs that calculate.
 inline void add_threads_option(CLI::App& app) {
   app.add_option_function<int>(
          "--threads", [](const int& count) { caprl::set_threads(count); },

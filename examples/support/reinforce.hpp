@@ -15,6 +15,7 @@
 #include "caprl/data/disjoint.hpp"
 #include "caprl/evaluate/caption_prompts.hpp"
 #include "caprl/evaluate/policy_kl.hpp"
+#include "caprl/judge/judge_groups.hpp"
 #include "caprl/judge/sampled_judge.hpp"
 #include "caprl/model/language_model.hpp"
 #include "caprl/policy/vlm_policy.hpp"
@@ -78,7 +79,8 @@ class HeldOut {
     return caprl::caption_prompts(policy, prompts(), sampler, settings_);
   }
   Evaluation judged(std::span<const caprl::RolloutGroup> captions) const {
-    return evaluate_captions(judge_, std::span<const caprl::CaptionItem* const>(items_), first_captions(captions));
+    return evaluate_captions(judge_, std::span<const caprl::CaptionItem* const>(items_),
+                             first_captions(caprl::captions_of(captions)));
   }
   template <caprl::Sampler S>
   Evaluation evaluate(const Policy& policy, const S& sampler) const {
@@ -162,7 +164,7 @@ inline double validate(const HeldOut& held_out, const HeldOut::Policy& base, con
                        caprl::MetricsRow& metrics) {
   const auto captions = held_out.captions(policy, caprl::Sample<>());
   Summary figures;
-  add_figures(figures, "validation", "now", held_out.judged(captions));
+  add_figures(figures, "validation", "now", held_out.judged(captions), {.resamples = 1});  // metrics have no intervals
   for (const std::string figure : {"accuracy", "abstain", "caption_tokens", "recall", "precision"}) {
     const std::string name = "validation." + figure;
     if (figures.has(name + ".now")) metrics.add(name, figures.at(name + ".now"));

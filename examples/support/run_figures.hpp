@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "caprl/advantage/statistics.hpp"
 #include "caprl/train/report_series.hpp"
 #include "support/summary.hpp"
 
@@ -12,12 +13,6 @@
 namespace examples {
 
 namespace detail {
-
-inline double mean(const std::vector<double>& values) {
-  double sum = 0;
-  for (const double value : values) sum += value;
-  return values.empty() ? 0.0 : sum / static_cast<double>(values.size());
-}
 
 inline const std::vector<std::string>& rate_names() {
   static const std::vector<std::string> names = {"tokens_per_second.rollout", "tokens_per_second.training",
@@ -35,12 +30,13 @@ inline void add_run_figures(Summary& summary, const std::string& name, const std
   double seconds = 0;
   for (const std::string phase : {"rollout", "judge", "update"}) {
     const auto phase_seconds = values("timings.jsonl", "seconds." + phase);
-    summary.add(name + ".seconds." + phase, detail::mean(phase_seconds));
+    summary.add(name + ".seconds." + phase, caprl::mean_of(phase_seconds));
     for (const double one : phase_seconds) seconds += one;
   }
   summary.add("seconds." + name + "_rl", seconds);
   for (const std::string& rate : detail::rate_names()) {
-    summary.add(name + "." + rate, detail::mean(values("timings.jsonl", rate)));
+    const auto rates = values("timings.jsonl", rate);
+    if (!rates.empty()) summary.add(name + "." + rate, caprl::mean_of(rates));  // not every judge counts its answers
   }
   const auto differences = values("metrics.jsonl", "log_probability_difference");
   summary.add(name + ".logprob.max_difference", differences.empty() ? 0.0 : std::ranges::max(differences));
@@ -54,12 +50,17 @@ inline void add_overall_run_figures(Summary& summary) {
   }
   const auto of_stages = [&](const std::string& figure) {
     std::vector<double> values;
-    for (const std::string& name : stages) values.push_back(summary.at(name + "." + figure));
+    for (const std::string& name : stages) {
+      if (summary.has(name + "." + figure)) values.push_back(summary.at(name + "." + figure));
+    }
     return values;
   };
   if (stages.empty()) return;
   summary.add("logprob.max_difference", std::ranges::max(of_stages("logprob.max_difference")));
-  for (const std::string& rate : detail::rate_names()) summary.add(rate, detail::mean(of_stages(rate)));
+  for (const std::string& rate : detail::rate_names()) {
+    const auto rates = of_stages(rate);
+    if (!rates.empty()) summary.add(rate, caprl::mean_of(rates));
+  }
 }
 
 /// Of a run's summary only what `add_run_figures` gave.

@@ -48,7 +48,8 @@ class Summary {
   nlohmann::ordered_json figures_ = nlohmann::ordered_json::object();
 };
 
-/// The name of a figure: "image", "accuracy" and "trained" make "image.accuracy.trained". An empty `which` adds nothing.
+/// The name of a figure: "image", "accuracy" and "trained" make "image.accuracy.trained". An empty `which` adds
+/// nothing.
 inline std::string figure_name(const std::string& prefix, const std::string& figure, const std::string& which) {
   return prefix + "." + figure + (which.empty() ? "" : "." + which);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -30,17 +31,14 @@ inline caprl::ReportChart chart(const Stage& stage, const std::string& title, co
   return {.title = title,
           .about = about,
           .series = {caprl::read_series(stage.folder / "run" / "metrics.jsonl", field, title)},
-          .percent = percent,
-          .low = {},
-          .high = {}};
+          .percent = percent};
 }
 
 inline caprl::ReportTable results_table(const Stage& stage) {
   caprl::ReportTable table{.title = stage.name + " captions on held-out items",
                            .about = "with 95 % bootstrap intervals over items",
                            .columns = {"base", "trained", "base, greedy", "trained, greedy"},
-                           .rows = {},
-                           .percent = true};
+                           .rows = {}};
   for (const std::string figure : {"accuracy", "recall", "precision", "abstain"}) {
     caprl::ReportRow row{.name = figure, .cells = {}};
     for (const std::string which : {"base", "trained", "greedy.base", "greedy.trained"}) {
@@ -91,9 +89,21 @@ inline void add_phases(const Stage& stage, std::vector<caprl::ReportPhase>& phas
   }
 }
 
-/// Prints the results of a run's stages and writes summary.json and report.html into `folder`.
+/// Throws Error for two stages of the same medium: their figures would have the same names.
+inline void require_one_stage_of_each(std::span<const Stage> stages) {
+  std::set<std::string> seen;
+  for (const Stage& stage : stages) {
+    if (seen.insert(stage.name).second) continue;
+    throw caprl::Error("[report] expected one stage of " + stage.name + " captions, got two", stage.folder.string(),
+                       "report each in a folder of its own");
+  }
+}
+
+/// Prints the results of a run's stages and writes summary.json and report.html into `folder`. Throws Error for two
+/// stages of the same medium, before anything is written.
 inline void write_training_report(std::span<const Stage> stages, const std::filesystem::path& folder,
                                   const Summary& extra = {}) {
+  require_one_stage_of_each(stages);
   caprl::Report page;
   page.title = "Captions, reinforced";
   page.about = "A captioner was rewarded when a judge that cannot see answered questions from its captions alone.";

@@ -72,7 +72,8 @@ inline void add_world_figures(Summary& summary, const std::string& name, const s
                               const std::vector<caprl::CaptionItem>& items, const Evaluation& evaluation) {
   if (evaluation.scores.empty()) return;
   summary.add(name + ".chance", caprl::bootstrap_mean(chances(items)));
-  summary.add(figure_name(name, "accuracy.grammar", which), caprl::bootstrap_mean(grammar_accuracies(items, evaluation)));
+  summary.add(figure_name(name, "accuracy.grammar", which),
+              caprl::bootstrap_mean(grammar_accuracies(items, evaluation)));
   std::vector<caprl::ItemShare> unparsable;
   world::CaptionScore total;
   for (const world::CaptionScore& score : evaluation.scores) {

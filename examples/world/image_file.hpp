@@ -34,15 +34,18 @@ inline void write_bytes(const std::string& path, const std::string& bytes) {
 
 inline void write_png(const std::string& path, const Picture& picture) {
   std::string bytes;
-  stbi_write_png_to_func(detail::append_bytes, &bytes, picture.width, picture.height, 3, picture.rgb.data(),
-                         picture.width * 3);
+  const int encoded = stbi_write_png_to_func(detail::append_bytes, &bytes, picture.width, picture.height, 3,
+                                             picture.rgb.data(), picture.width * 3);
+  caprl::require(encoded != 0, "[write_png] expected to encode a picture, got a failure", path);
   write_bytes(path, bytes);
 }
 
 /// `quality` from 1 to 100.
 inline void write_jpeg(const std::string& path, const Picture& picture, int quality) {
   std::string bytes;
-  stbi_write_jpg_to_func(detail::append_bytes, &bytes, picture.width, picture.height, 3, picture.rgb.data(), quality);
+  const int encoded = stbi_write_jpg_to_func(detail::append_bytes, &bytes, picture.width, picture.height, 3,
+                                             picture.rgb.data(), quality);
+  caprl::require(encoded != 0, "[write_jpeg] expected to encode a picture, got a failure", path);
   write_bytes(path, bytes);
 }
 

@@ -49,7 +49,6 @@ class SplitRegister {
                          where, "write the world anew");
     }
   }
-  bool contains(const Scene& scene) const { return splits_.contains(fact_hash(scene)); }
 
  private:
   std::unordered_map<std::uint64_t, Split> splits_;

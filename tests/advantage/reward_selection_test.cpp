@@ -52,6 +52,20 @@ TEST_CASE("the rule for truncated rollouts acts before the estimator") {
   CHECK(scored.batch.totals == std::vector<double>{1.2, 0.7, 0, 1.2});
 }
 
+TEST_CASE("a truncated rollout does not escape a penalty, whatever the sign of its weight") {
+  const std::vector<std::vector<Reward>> rewards{{{.total = -0.1, .parts = {0.5, 2, -1}, .missing_reason = {}}}};
+  const std::vector<double> penalising{1.0, -0.3, -0.2};
+  const auto selection = select_rewards(rewards, std::vector<std::vector<bool>>{{true}}, penalising);
+  CHECK(selection.batch.parts == std::vector<std::vector<double>>{{0}, {2}, {0}});
+  CHECK(selection.batch.totals == std::vector<double>{-0.1});
+}
+
+TEST_CASE("flags say which captions the limit stopped") {
+  std::vector<RolloutGroup> groups{RolloutGroup(2), RolloutGroup(1)};
+  groups[0][1].caption.truncated = true;
+  CHECK(truncated_flags(groups) == std::vector<std::vector<bool>>{{false, true}, {false}});
+}
+
 TEST_CASE("shapes that differ are errors") {
   const std::vector<std::vector<Reward>> rewards{{two_parts(1, 1)}};
   CHECK_THROWS_WITH(select_rewards(rewards, {}, weights),

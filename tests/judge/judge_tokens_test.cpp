@@ -51,3 +51,19 @@ TEST_CASE("a judge that thinks has thought nothing before it answers") {
             .ends_with("<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\nThe answer is"));
   CHECK_THROWS_WITH_AS(JudgeTokens(small_tokenizer(), prompt), doctest::Contains("<think>"), Error);
 }
+
+TEST_CASE("a letter's tokens are told apart, and a letter without one is an error") {
+  CHECK(JudgeTokens(small_tokenizer(), QuestionPrompt::brief()).letter('A').size() == 1);  // "A"; " A" is no token
+  BpeTrainerSettings settings;
+  settings.vocabulary_size = 300;
+  std::string trained = train_bpe(std::vector<std::string>{"say A or B . say A or B ."}, settings);
+  const Tokenizer both = Tokenizer::from_json_text(trained);
+  CHECK(JudgeTokens(both, QuestionPrompt::brief()).letter('A').size() == 2);
+  const std::size_t flag = trained.find("false", trained.find("add_prefix_space"));
+  REQUIRE(flag != std::string::npos);
+  trained.replace(flag, 5, "true");
+  const Tokenizer alike = Tokenizer::from_json_text(trained);  // reads "A" as " A"
+  const JudgeTokens tokens(alike, QuestionPrompt::brief());
+  CHECK(tokens.letter('A') == alike.encode("A"));
+  CHECK_THROWS_WITH_AS(tokens.letter('Z'), doctest::Contains("for the letter Z"), Error);
+}

@@ -194,6 +194,8 @@ TEST_CASE("a caption does not depend on the other prompts of the call") {
   alone_settings.item_keys = {8};
   const auto alone = policy.generate(prompts_of(policy, {5}), Sample<>(), alone_settings);
   for (std::size_t s = 0; s < 3; ++s) CHECK(together[1][s].tokens == alone[0][s].tokens);
+  CHECK_THROWS_WITH_AS(policy.generate(prompts_of(policy, {4, 5}), Sample<>(), alone_settings),
+                       doctest::Contains("expected no item_keys, or one for each prompt"), Error);
 }
 
 TEST_CASE("other pictures and other keys give other captions") {

@@ -29,7 +29,7 @@ Report full_report() {
     series.steps.push_back(step);
     series.values.push_back(step == 50 ? std::nan("") : 0.01 * step);
   }
-  report.charts.push_back({.title = bad_text, .about = bad_text, .series = {series}, .low = {}, .high = {}});
+  report.charts.push_back({.title = bad_text, .about = bad_text, .series = {series}});
   report.phases = {{bad_text, {1, 2, 3}}, {"update", {2, 2, 2}}};
   report.tables.push_back({.title = bad_text,
                            .about = bad_text,

@@ -2,11 +2,13 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "caprl/advantage/gdpo.hpp"
@@ -159,6 +161,29 @@ struct Short : TinyVlmPolicy<> {
   }
 };
 
+/// Records numbers that are not those of its captions.
+struct WronglyRecorded : TinyVlmPolicy<> {
+  using TinyVlmPolicy<>::TinyVlmPolicy;
+  template <Sampler S>
+  std::vector<RolloutGroup> generate(std::span<const Prompt> prompts, const S& sampler,
+                                     const GenerateSettings& settings) const {
+    auto groups = TinyVlmPolicy<>::generate(prompts, sampler, settings);
+    for (RolloutGroup& group : groups) group.front().log_probabilities.front() -= 0.01F;
+    return groups;
+  }
+};
+
+/// Takes its time to say how likely captions are.
+struct Slow : TinyVlmPolicy<> {
+  std::chrono::milliseconds pause{0};
+  using TinyVlmPolicy<>::TinyVlmPolicy;
+  Var<float> log_probabilities(std::span<const Prompt> prompts, std::span<const RolloutGroup> groups,
+                               double temperature) const {
+    std::this_thread::sleep_for(pause);
+    return TinyVlmPolicy<>::log_probabilities(prompts, groups, temperature);
+  }
+};
+
 /// Fails at one caption of each group from a share of the groups on.
 struct Failing {
   double from = 0;
@@ -195,20 +220,70 @@ TEST_CASE("a policy learns what it is rewarded for, and nothing from rewards tha
   train(small_policy(), judge, small_settings(folder.path() / "e", 40));
   CHECK(mean_reward(folder.path() / "e", 35, 40) > mean_reward(folder.path() / "e", 0, 5) + 0.1);
 
-  const auto policy = small_policy();
-  std::vector<std::vector<float>> before;
-  for (const auto& parameter : parameters_of<float>(policy.model())) {
-    before.emplace_back(parameter.value().span().begin(), parameter.value().span().end());
-  }
-  PerCaption constant{"constant", [](const CaptionItem&, const Caption&) { return 0.7; }};
-  TrainerSettings settings = small_settings(folder.path() / "constant", 3);
-  settings.run.optimizer.weight_decay = 0;
-  train(policy, constant, settings);
-  const auto parameters = parameters_of<float>(policy.model());
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    const auto now = parameters[i].value().span();
-    CHECK(std::equal(now.begin(), now.end(), before[i].begin()));
-  }
+  // After a step that moved the weights neither decay nor momentum moves them on.
+  const auto weights_after = [&](Index steps) {
+    Index calls = 0;
+    PerCaption once{"once", [&](const CaptionItem& item, const Caption& caption) {
+                      return ++calls <= 4 * 6 ? share_of_e(item, caption) : 0.7;
+                    }};
+    const auto policy = small_policy();
+    const TrainerSettings settings = small_settings(folder.path() / std::to_string(steps), steps);
+    REQUIRE(settings.run.optimizer.weight_decay > 0);
+    train(policy, once, settings);
+    return weights_of(policy);
+  };
+  const auto moved = weights_after(1);
+  CHECK(moved != weights_of(small_policy()));
+  CHECK(weights_after(3) == moved);
+}
+
+TEST_CASE("a run whose recorded and recomputed log-probabilities differ stops") {
+  const testing::TemporaryFolder folder;
+  const Tokenizer tokenizer = small_tokenizer();
+  const WronglyRecorded policy(small_vlm(tokenizer), tokenizer);
+  const auto items = small_items(8);
+  PerCaption judge{"e", share_of_e};
+  TrainerSettings settings = small_settings(folder.path(), 1);
+  const auto train_it = [&] {
+    Trainer trainer(policy, Sample<>(), judge, Rloo{.spread_floor = 0}, settings);
+    trainer.run(std::span<const CaptionItem>(items), load_noise, [](Index, MetricsRow&) { return 0.0; });
+  };
+  CHECK_THROWS_WITH_AS(train_it(), doctest::Contains("expected recorded and recomputed log-probabilities"), Error);
+  settings.log_probability_bound = 0.02;
+  CHECK_NOTHROW(train_it());
+}
+
+TEST_CASE("the judge's time is its own, and its rate that of the answers it counted") {
+  const testing::TemporaryFolder folder;
+  const Tokenizer tokenizer = small_tokenizer();
+  const Slow policy(small_vlm(tokenizer), tokenizer);
+  Slow reference(small_vlm(tokenizer, 2), tokenizer);
+  reference.pause = std::chrono::milliseconds(300);
+  const auto items = small_items(8);
+  JudgeTally count;
+  Index answers = 0;  // of each caption
+  PerCaption judge{"e", [&](const CaptionItem& item, const Caption& caption) {
+                     count.answers += answers;
+                     return share_of_e(item, caption);
+                   }};
+  const auto timings = [&](const std::string& name) {
+    TrainerSettings settings = small_settings(folder.path() / name, 1);
+    settings.judge_tally = &count;
+    settings.kl_in_reward = 0.1;
+    std::filesystem::create_directories(settings.run.folder);
+    Trainer trainer(policy, Sample<>(), judge, Rloo{.spread_floor = 0}, settings, &reference);
+    trainer.run(std::span<const CaptionItem>(items), load_noise, [](Index, MetricsRow&) { return 0.0; });
+    std::ifstream file(settings.run.folder / "timings.jsonl");
+    return nlohmann::json::parse(file);
+  };
+  const auto uncounted = timings("uncounted");
+  CHECK_FALSE(uncounted.contains("questions_per_second.judge"));
+  CHECK(uncounted.at("seconds.judge").get<double>() < 0.3);
+  CHECK(uncounted.at("seconds.update").get<double>() > 0.3);
+  answers = 5;
+  const auto counted = timings("counted");
+  CHECK(counted.at("questions_per_second.judge").get<double>() * counted.at("seconds.judge").get<double>() ==
+        doctest::Approx(5 * 4 * 6));
 }
 
 TEST_CASE("a run that is stopped and goes on ends with the same bytes as one that was not") {

@@ -145,20 +145,25 @@ double accuracy(const std::string& caption, const Item& item) {
 template <class Draw>
 void check_foreign_captions(const Draw& draw) {
   constexpr std::uint32_t count = 400;
-  double swapped = 0, best_constant = 0;
+  double swapped = 0, best_constant = 0, chance = 0;
   std::vector<decltype(draw(0u))> all;
   for (std::uint32_t i = 0; i < count; ++i) all.push_back(draw(i));
   for (std::uint32_t i = 0; i < count; ++i) {
     swapped += accuracy(world::truth_caption(all[(i + 1) % count].content), all[i].questions);
+  }
+  for (const auto& item : all) {
+    double sum = 0;
+    for (const WorldQuestion& q : item.questions) sum += 1.0 / static_cast<double>(q.question.options.size());
+    chance += sum / static_cast<double>(item.questions.size()) / count;
   }
   for (std::uint32_t c = 0; c < 60; ++c) {
     double sum = 0;
     for (std::uint32_t i = 0; i < count; ++i) sum += accuracy(world::truth_caption(all[c].content), all[i].questions);
     best_constant = std::max(best_constant, sum / count);
   }
-  MESSAGE("swapped: ", swapped / count, ", best constant: ", best_constant);
-  CHECK(swapped / count < 0.30);
-  CHECK(best_constant < 0.30);
+  MESSAGE("swapped: ", swapped / count, ", best constant: ", best_constant, ", chance: ", chance);
+  CHECK(swapped / count < chance);
+  CHECK(best_constant < chance);
 }
 
 }  // namespace
@@ -192,7 +197,7 @@ TEST_CASE("right options are uniform over the letters") {
   for (const double n : letters) CHECK(std::abs(n / total - 0.25) < 0.02);
 }
 
-TEST_CASE("captions of other items, and constant ones, answer no better than chance") {
+TEST_CASE("captions of other items, and constant ones, answer below chance") {
   check_foreign_captions([](std::uint32_t i) { return world::draw_image_item(2, Split::test, i); });
   check_foreign_captions([](std::uint32_t i) { return world::draw_clip_item(2, Split::test, i); });
 }

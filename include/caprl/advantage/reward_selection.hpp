@@ -12,12 +12,14 @@
 #include "caprl/core/index.hpp"
 #include "caprl/judge/published_faults.hpp"
 #include "caprl/judge/reward_judge.hpp"
+#include "caprl/policy/rollout.hpp"
 
 namespace caprl {
 
 /// What becomes of a rollout that was stopped by the length limit.
 enum class TruncatedRule {
-  zero_reward,  ///< it earns nothing: its total and its parts are at most 0; it stays in the loss and in the baseline
+  zero_reward,  ///< it earns nothing, by no part either, but keeps what it lost; it stays in the loss and in the
+                ///< baseline
   mask,         ///< it leaves the loss and the baseline
   score,        ///< it is scored like a finished one, as published
 };
@@ -37,12 +39,13 @@ struct RewardSelection {
 
 namespace detail {
 
-/// A rollout that may earn nothing keeps what it has lost: else it would pay to be cut off instead of to be wrong.
+/// A rollout that may earn nothing keeps what it has lost: else it would pay to be cut off instead of to be wrong. What
+/// a part earns is its value times its weight, so a positive part of negative weight is a loss.
 inline void append_rollout(const Reward& reward, bool earns, RewardBatch& batch) {
-  const auto kept = [&](double value) { return earns ? value : std::min(value, 0.0); };
-  batch.totals.push_back(kept(*reward.total));
+  const auto kept = [&](double value, double weight) { return !earns && weight * value > 0 ? 0.0 : value; };
+  batch.totals.push_back(kept(*reward.total, 1.0));
   for (std::size_t term = 0; term < batch.parts.size(); ++term) {
-    batch.parts[term].push_back(kept(reward.parts[term]));
+    batch.parts[term].push_back(kept(reward.parts[term], batch.weights[term]));
   }
 }
 
@@ -54,6 +57,16 @@ inline void require_parts(const Reward& reward, std::size_t terms, std::size_t g
 }
 
 }  // namespace detail
+
+/// For each group and each of its captions whether the length limit stopped it.
+inline std::vector<std::vector<bool>> truncated_flags(std::span<const RolloutGroup> groups) {
+  std::vector<std::vector<bool>> truncated;
+  for (const RolloutGroup& group : groups) {
+    auto& flags = truncated.emplace_back();
+    for (const Rollout& rollout : group) flags.push_back(rollout.caption.truncated);
+  }
+  return truncated;
+}
 
 /// Makes the batch that an estimator sees. A group with a missing reward leaves it whole: a reward is never invented.
 /// Truncated rollouts are treated by `rule`; a group that `mask` leaves empty goes too.

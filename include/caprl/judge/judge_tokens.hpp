@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "caprl/core/error.hpp"
 #include "caprl/judge/question_prompt.hpp"
 #include "caprl/tensor/prefix_tree_builder.hpp"
 #include "caprl/text/chat_template.hpp"
@@ -36,8 +37,16 @@ class JudgeTokens {
     return joined(tokenizer_.encode(write_question(prompt_, question, order)), after_question_);
   }
 
-  /// The tokens that name a letter: " A" and "A", as far as each is one token.
-  const std::vector<Token>& letter(char letter) const { return letters_.at(static_cast<std::size_t>(letter - 'A')); }
+  /// The tokens that name a letter: " A" and "A", as far as each is one token; each token once. Throws Error where none
+  /// is.
+  const std::vector<Token>& letter(char letter) const {
+    const std::vector<Token>& tokens = letters_.at(static_cast<std::size_t>(letter - 'A'));
+    if (tokens.empty()) {
+      throw Error(std::string("[JudgeTokens] expected a token of its own for the letter ") + letter + ", got none", "",
+                  "take a judge whose tokenizer keeps single letters whole");
+    }
+    return tokens;
+  }
 
   const Tokenizer& tokenizer() const { return tokenizer_; }
 
@@ -46,7 +55,9 @@ class JudgeTokens {
     std::vector<Token> found;
     for (const std::string& text : {std::string(" ") + letter, std::string(1, letter)}) {
       const std::vector<Token> tokens = tokenizer_.encode(text);
-      if (tokens.size() == 1) found.push_back(tokens.front());
+      if (tokens.size() != 1) continue;
+      // A tokenizer that puts a blank before every text reads both alike: a token counted twice would weigh twice.
+      if (std::ranges::find(found, tokens.front()) == found.end()) found.push_back(tokens.front());
     }
     return found;
   }

@@ -17,7 +17,7 @@ struct TokenRecord {
 };
 
 /// The loss of a token: weight * (clipped surrogate + kl_coefficient * KL to the reference). A plain function of
-/// log-probabilities, so that it runs inside the kernel that computes them.
+/// log-probabilities, so that it can run in any loop, inside a kernel too.
 struct PolicyLoss {
   ClippedSurrogate surrogate{};
   KlInLoss kl = KlInLoss::none;

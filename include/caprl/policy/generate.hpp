@@ -36,6 +36,8 @@ class Generation {
         cache_(cache_shape(model.settings)) {}
 
   std::vector<RolloutGroup> run(const Var<T, Device>& prompt_rows, const SharedBatch& prompts) {
+    require(settings_.item_keys.empty() || settings_.item_keys.size() == prompts.lengths.size(),
+            "[generate] expected no item_keys, or one for each prompt");
     groups_.assign(prompts.lengths.size(), RolloutGroup(static_cast<std::size_t>(settings_.samples)));
     read_prompts(prompt_rows, prompts);
     while (!live_.empty()) {
@@ -158,7 +160,7 @@ class Generation {
     return {.seed = settings_.seed,
             .purpose = Purpose::sampling,
             .step = settings_.step,
-            .item = named ? settings_.item_keys.at(live.prompt) : static_cast<std::uint32_t>(live.prompt),
+            .item = named ? settings_.item_keys[live.prompt] : static_cast<std::uint32_t>(live.prompt),
             .sample = static_cast<std::uint32_t>(live.sample),
             .position = static_cast<std::uint32_t>(position)};
   }

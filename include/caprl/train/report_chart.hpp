@@ -114,14 +114,20 @@ inline std::string svg_path(const std::string& css_class, const std::string& pat
   return path.empty() ? path : "<path class=\"" + css_class + "\" d=\"" + path + "\"/>";
 }
 
+/// Dots would run into each other.
+inline bool has_many_points(const ReportSeries& series) { return series.values.size() > 30; }
+
+/// The values as a line shows them: smoothed if there are many.
+inline std::vector<double> shown_values(const ReportSeries& series) {
+  return has_many_points(series) ? smoothed(series.values, series.values.size() / 24 + 1) : series.values;
+}
+
 /// One series: many points as a faint line under a smooth one, few as a line with a dot that tells its value.
 inline std::string series_lines(const Plot& plot, const ReportSeries& series, std::size_t colour, bool percent) {
   const std::string number = std::to_string(colour % 6 + 1);
-  constexpr std::size_t few = 30;
-  if (series.values.size() > few) {
-    const auto smooth = smoothed(series.values, series.values.size() / 24 + 1);
+  if (has_many_points(series)) {
     return svg_path("faint s" + number, line_path(plot, series.steps, series.values)) +
-           svg_path("line s" + number, line_path(plot, series.steps, smooth));
+           svg_path("line s" + number, line_path(plot, series.steps, shown_values(series)));
   }
   std::string svg = svg_path("line s" + number, line_path(plot, series.steps, series.values));
   for (std::size_t i = 0; i < series.values.size(); ++i) {
@@ -137,8 +143,7 @@ inline std::string series_lines(const Plot& plot, const ReportSeries& series, st
 
 /// The first and last finite value of a series, smoothed if it has many points: "0.46 → 0.84".
 inline std::string from_to(const ReportSeries& series, bool percent) {
-  const bool many = series.values.size() > 30;
-  const auto values = many ? smoothed(series.values, series.values.size() / 24 + 1) : series.values;
+  const auto values = shown_values(series);
   const auto finite = [](double value) { return std::isfinite(value); };
   const auto first = std::find_if(values.begin(), values.end(), finite);
   const auto last = std::find_if(values.rbegin(), values.rend(), finite);
@@ -148,8 +153,7 @@ inline std::string from_to(const ReportSeries& series, bool percent) {
 }
 
 inline Plot plot_of(const ReportChart& chart) {
-  double x_low = INFINITY, x_high = -INFINITY, low = chart.low.value_or(INFINITY),
-         high = chart.high.value_or(-INFINITY);
+  double x_low = INFINITY, x_high = -INFINITY, low = INFINITY, high = -INFINITY;
   if (chart.percent) {
     low = std::min(low, 0.0);
     high = std::max(high, 1.0);

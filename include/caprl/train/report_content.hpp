@@ -22,9 +22,7 @@ struct ReportChart {
   std::string title;
   std::string about;  ///< one line under the title; may be empty
   std::vector<ReportSeries> series;
-  bool percent = false;       ///< values are shares, shown as percentages on an axis that holds 0 and 1
-  std::optional<double> low;  ///< the axis holds these values
-  std::optional<double> high;
+  bool percent = false;  ///< values are shares, shown as percentages on an axis that holds 0 and 1
 };
 
 /// How long one phase of a step took.
@@ -47,12 +45,12 @@ struct ReportRow {
   std::vector<std::optional<Interval>> cells;  ///< [columns]
 };
 
+/// A table of shares, shown as percentages with their intervals drawn.
 struct ReportTable {
   std::string title;
   std::string about;
   std::vector<std::string> columns;
   std::vector<ReportRow> rows;
-  bool percent = true;  ///< shares, shown as percentages with their intervals drawn
 };
 
 /// An image, or a frame with its time.
@@ -85,7 +83,7 @@ struct ReportGallery {
   std::vector<ReportGalleryItem> items;
 };
 
-/// What a report shows, from the top of the page down. Parts that are empty are left out.
+/// What a report shows. Parts that are empty are left out.
 struct Report {
   std::string title;
   std::string about;

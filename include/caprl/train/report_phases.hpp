@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "caprl/advantage/statistics.hpp"
 #include "caprl/train/report_chart.hpp"
 
 namespace caprl::detail {
@@ -21,11 +22,6 @@ inline std::vector<double> binned(const std::vector<double>& values, std::size_t
                     static_cast<double>(end - begin));
   }
   return means;
-}
-
-inline double mean_seconds(const ReportPhase& phase) {
-  if (phase.seconds.empty()) return 0;
-  return std::accumulate(phase.seconds.begin(), phase.seconds.end(), 0.0) / static_cast<double>(phase.seconds.size());
 }
 
 /// Stacked columns of seconds over steps.
@@ -64,11 +60,11 @@ inline std::string phases_card(const std::vector<ReportPhase>& phases) {
     if (phase.seconds.size() != phases.front().seconds.size()) {
       throw Error("[report] expected as many steps of phase " + phase.name + " as of " + phases.front().name);
     }
-    total += mean_seconds(phase);
+    total += mean_of(phase.seconds);
   }
   std::string legend;
   for (std::size_t i = 0; i < phases.size(); ++i) {
-    const double mean = mean_seconds(phases[i]);
+    const double mean = mean_of(phases[i].seconds);
     const std::string share = total > 0 ? shown_number(mean / total, true) : "n/a";
     legend += element("span", "key",
                       element("i", "b" + std::to_string(i % 6 + 1), "") + html_text(phases[i].name) + " " +

@@ -35,10 +35,17 @@ class StepMetrics {
     shown_.push_back({"tokens/s", static_cast<double>(collected.tokens()) / seconds, 0});
   }
 
-  template <Policy P>
-  void judged(const Collected<P>& collected, std::span<const std::vector<Reward>> rewards,
-              const RewardSelection& selection, const std::vector<std::string>& parts) {
+  /// Called directly after judging, so that the time is the judge's alone. Without a tally it is not known what the
+  /// judge was asked: equal captions are often judged once, or a few questions drawn.
+  void judging(const JudgeTally& tally) {
     const double seconds = watch_.lap();
+    timings_.add("seconds.judge", seconds);
+    if (tally.answers == 0) return;
+    timings_.add("questions_per_second.judge", static_cast<double>(tally.answers) / seconds);
+  }
+
+  void judged(std::span<const std::vector<Reward>> rewards, const RewardSelection& selection,
+              const std::vector<std::string>& parts) {
     double total = 0;
     Index count = 0;
     std::vector<double> part_sums(parts.size(), 0.0);
@@ -56,12 +63,6 @@ class StepMetrics {
       metrics_.add("reward." + parts[part], part_sums[part] / static_cast<double>(count));
     }
     metrics_.add("missing_groups", selection.missing_groups);
-    Index questions = 0;
-    for (std::size_t g = 0; g < collected.groups.size(); ++g) {
-      questions += static_cast<Index>(collected.groups[g].size() * collected.items[g]->questions.size());
-    }
-    timings_.add("seconds.judge", seconds);
-    timings_.add("questions_per_second.judge", static_cast<double>(questions) / seconds);
     shown_.insert(shown_.begin(), {"reward", mean, 3});
   }
 

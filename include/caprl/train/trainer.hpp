@@ -87,11 +87,12 @@ class Trainer {
       const auto collected = collect_step(items, load, order, run.step());
       figures.rollout(collected);
       auto [rewards, tally] = judged(collected);
+      figures.judging(tally);
       if (kl_in_reward()) {
         subtract_kl(*reference_, collected, settings_.kl_in_reward, temperature(), settings_.micro_tokens, rewards);
       }
       const RewardSelection selection = select(collected, rewards);
-      figures.judged(collected, rewards, selection, part_names());
+      figures.judged(rewards, selection, part_names());
       if (settings_.judge_tally != nullptr) figures.tallied(tally);
       const Advantages advantages = estimator_(selection.batch);
       const WeightedRollouts weighted = weigh(collected, selection, advantages);
@@ -212,14 +213,10 @@ class Trainer {
   }
 
   RewardSelection select(const Collected<P>& collected, std::span<const std::vector<Reward>> rewards) const {
-    std::vector<std::vector<bool>> truncated;
-    for (const RolloutGroup& group : collected.groups) {
-      auto& flags = truncated.emplace_back();
-      for (const Rollout& rollout : group) flags.push_back(rollout.caption.truncated);
-    }
     std::vector<double> weights = part_weights(judge_);
     if (kl_in_reward()) weights.push_back(settings_.kl_in_reward);
-    RewardSelection selection = select_rewards(rewards, truncated, weights, settings_.truncated);
+    RewardSelection selection =
+        select_rewards(rewards, truncated_flags(collected.groups), weights, settings_.truncated);
     const double missing = static_cast<double>(selection.missing_groups) / static_cast<double>(rewards.size());
     if (missing > settings_.missing_limit) {
       throw Error("[Trainer] expected rewards for at least " + std::to_string(1 - settings_.missing_limit) +
