@@ -87,6 +87,16 @@ const PrefixTree small_tree =
 
 }  // namespace
 
+TEST_CASE("gradients of heads that are normalised in place") {
+  const Var<double> x(random_tensor({3, 14}, 1), true);  // two heads of four features between six other columns
+  const Parameter<double> gain = random_parameter({4}, 2), first = random_parameter({14, 14}, 3);
+  check_gradients({x}, {gain, first}, [&] {
+    const Var<double> y = linear(x, first);
+    head_norm_in_place(y, 3, 11, gain, 1e-3);
+    return y;
+  });
+}
+
 TEST_CASE("gradients of linear, with bias and with a residual") {
   const Var<double> x(random_tensor({5, 7}, 1), true);
   const Var<double> residual(random_tensor({5, 4}, 2), true);
@@ -97,8 +107,9 @@ TEST_CASE("gradients of linear, with bias and with a residual") {
   const auto fresh = random_parameter({4, 7}, 6);
   check_gradients({y}, {fresh, bias}, [&] { return linear(y, fresh, bias); });
   const Var<double> z(random_tensor({5, 7}, 7), true);
-  const auto third = random_parameter({4, 7}, 8);
+  const auto third = random_parameter({4, 7}, 8), third_bias = random_parameter({4}, 9);
   check_gradients({z, residual}, {third}, [&] { return linear_residual(z, third, residual); });
+  check_gradients({z, residual}, {third, third_bias}, [&] { return linear_residual(z, third, residual, third_bias); });
 }
 
 TEST_CASE("gradients of norm, activations and sums") {

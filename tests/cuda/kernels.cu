@@ -8,6 +8,7 @@
 #include "caprl/tensor/kernels/elementwise.hpp"
 #include "caprl/tensor/kernels/gather.hpp"
 #include "caprl/tensor/kernels/gelu.hpp"
+#include "caprl/tensor/kernels/head_norm.hpp"
 #include "caprl/tensor/kernels/rms_norm.hpp"
 #include "caprl/tensor/kernels/rotary.hpp"
 #include "caprl/tensor/kernels/softmax.hpp"
@@ -32,6 +33,8 @@ template <class T>
 void launch_norms(Cuda device, const Buffers<T>& on) {
   rms_norm(device, on.x, on.gain, 1e-6f, on.y, on.first);
   rms_norm_backward(device, on.x, on.gain, on.first, on.y, on.z, true, on.gain);
+  head_norm(device, on.x, 64, on.gain, 1e-6f, on.y, on.first);
+  head_norm_backward(device, on.x, 64, on.gain, on.first, on.y, on.z, on.gain);
 }
 
 template <class T>

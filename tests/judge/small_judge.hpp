@@ -49,8 +49,8 @@ inline Decoder<float> reciting_model(const Tokenizer& tokenizer, const std::stri
   const Decoder<float> model(settings);
   initialize(model, 3);
   for (const auto& block : model.blocks) {
-    std::fill_n(block.output.value().data(), block.output.value().elements(), 0.0f);
-    std::fill_n(block.down.value().data(), block.down.value().elements(), 0.0f);
+    std::fill_n(block.output.weight.value().data(), block.output.weight.value().elements(), 0.0f);
+    std::fill_n(block.down.weight.value().data(), block.down.weight.value().elements(), 0.0f);
   }
   std::fill_n(model.head.value().data(), model.head.value().elements(), 0.0f);
   const JudgeTokens tokens(tokenizer, QuestionPrompt::brief());

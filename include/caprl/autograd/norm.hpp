@@ -3,6 +3,8 @@
 #include "caprl/autograd/gradient.hpp"
 #include "caprl/autograd/var.hpp"
 #include "caprl/tensor/cpu/launch.hpp"
+#include "caprl/tensor/kernels/elementwise.hpp"
+#include "caprl/tensor/kernels/head_norm.hpp"
 #include "caprl/tensor/kernels/rms_norm.hpp"
 
 namespace caprl {
@@ -29,6 +31,28 @@ Var<T, Device> rms_norm(const Var<T, Device>& x, const Parameter<T, Device>& gai
                       !slot.fresh, gain.gradient().data());
   });
   return y;
+}
+
+/// Normalises each head of columns [begin, end) of x [T, ...] in place, all with the same gain [D], and turns x's
+/// gradient back in place. For a value that nothing else has read, such as a product of queries, keys and values; what
+/// was there is copied if a tape records.
+template <class T, class Device>
+void head_norm_in_place(const Var<T, Device>& x, Index begin, Index end, const Parameter<T, Device>& gain,
+                        double epsilon) {
+  require(begin >= 0 && begin <= end && end <= x.shape().columns(), "[head_norm_in_place] expected columns of x");
+  const Index size = gain.shape().elements();
+  const Rows<T> heads = x.rows().columns_between(begin, end);
+  const bool records = needs_backward(x);
+  const Tensor<T, Device> before(records ? Shape{heads.rows, heads.columns} : Shape{0, 0});
+  if (records) copy_rows(Device{}, heads, before.rows());
+  const Tensor<Accumulator<T>, Device> inverse_rms({heads.columns / size, heads.rows});
+  head_norm<Device, T>(Device{}, heads, size, gain.value().data(), static_cast<Accumulator<T>>(epsilon), heads,
+                       inverse_rms.data());
+  record_backward(x, [=] {
+    const Rows<T> gradient = x.gradient().rows().columns_between(begin, end);
+    head_norm_backward<Device, T>(Device{}, before.rows(), size, gain.value().data(), inverse_rms.data(), gradient,
+                                  gradient, gain.gradient().data());
+  });
 }
 
 }  // namespace caprl

@@ -91,6 +91,8 @@ class Parameter {
   Parameter() = default;
   explicit Parameter(const Shape& shape) : state_(std::make_shared<State>(State{Tensor<T, Device>(shape), {}})) {}
 
+  /// False for one that was never given a shape, such as the bias of a layer without one.
+  bool defined() const { return state_ != nullptr; }
   const Shape& shape() const { return state_->value.shape(); }
   const Tensor<T, Device>& value() const { return state_->value; }
   Rows<T> rows() const { return value().rows(); }
@@ -119,8 +121,8 @@ bool asks_for_gradient(const Var<T, Device>& input) {
   return input.needs_gradient();
 }
 template <class T, class Device>
-bool asks_for_gradient(const Parameter<T, Device>&) {
-  return true;
+bool asks_for_gradient(const Parameter<T, Device>& parameter) {
+  return parameter.defined();
 }
 
 }  // namespace detail

@@ -168,7 +168,9 @@ struct TensorNameDifference {
   std::vector<std::string> extra;    ///< in the file, not wanted
 };
 
-inline TensorNameDifference compare_names(const SafetensorsFile& file, const std::vector<std::string>& wanted) {
+/// `file`: a `SafetensorsFile`, or `WeightFiles`.
+template <class File>
+TensorNameDifference compare_names(const File& file, const std::vector<std::string>& wanted) {
   TensorNameDifference difference;
   std::map<std::string, bool> is_wanted;
   for (const std::string& name : wanted) {
@@ -182,7 +184,8 @@ inline TensorNameDifference compare_names(const SafetensorsFile& file, const std
 }
 
 /// Throws Error with the lists unless the file holds exactly the wanted tensors.
-inline void require_names(const SafetensorsFile& file, const std::vector<std::string>& wanted) {
+template <class File>
+void require_names(const File& file, const std::vector<std::string>& wanted) {
   const TensorNameDifference difference = compare_names(file, wanted);
   if (difference.missing.empty() && difference.extra.empty()) return;
   const auto listed = [](const std::vector<std::string>& names) {

@@ -15,7 +15,8 @@
 
 namespace caprl {
 
-/// A causal language model of the Llama family, without a batch dimension: rows of tokens, laid out by a prefix tree.
+/// A causal language model of the Llama, Qwen2 and Qwen3 families, without a batch dimension: rows of tokens, laid out
+/// by a prefix tree.
 template <class T, class Device = Cpu>
 struct Decoder {
   DecoderSettings settings;
@@ -31,6 +32,7 @@ struct Decoder {
         final_norm({sizes.block.hidden_size}),
         head(sizes.tied_embeddings ? embedding
                                    : Parameter<T, Device>({sizes.vocabulary_size, sizes.block.hidden_size})) {
+    require(sizes.layers >= 1, "[Decoder] expected at least one layer");
     for (Index layer = 0; layer < sizes.layers; ++layer) blocks.emplace_back(sizes.block);
   }
 
@@ -42,8 +44,8 @@ struct Decoder {
                       " positions (max_position_embeddings), got a sequence of " + std::to_string(last + 1) + " tokens",
                   "", "shorten the prompts or captions, or take a model with more positions");
     }
-    const RotarySettings angles{
-        .head_size = settings.block.head_size, .theta = settings.rope_theta, .axis_of_pair = {}};
+    const RotarySettings angles{.frequencies = frequencies_of_pairs(settings.rotary, settings.block.head_size),
+                                .magnitude = rotary_magnitude(settings.rotary)};
     return make_rotary_table(angles, positions, static_cast<Index>(positions.size()));
   }
 
@@ -82,7 +84,7 @@ struct Decoder {
     return token_log_probabilities((*this)(x, tree, read), head, std::move(pairs), inverse_temperature);
   }
 
-  /// Names as Hugging Face's Llama has them.
+  /// Names as Hugging Face has them.
   template <class Visit>
   void visit(const std::string& prefix, const Visit& visit) const {
     visit(whole_block(prefix + "model.embed_tokens.weight", embedding));

@@ -1,16 +1,29 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "caprl/io/json_fields.hpp"
 #include "caprl/model/decoder_settings.hpp"
+#include "caprl/model/rotary_config.hpp"
 
 namespace caprl {
 
 namespace detail {
 
-inline void require_positive(const JsonFields& fields, const char* name, Index value) {
-  if (value <= 0) throw fields.error(name, "expected a positive number, got " + std::to_string(value));
+/// Far above any model's sizes, and low enough that products of a few of them do not overflow.
+inline constexpr Index largest_model_size = Index{1} << 24;
+
+inline void require_size(const JsonFields& fields, const char* name, Index value) {
+  if (value < 1 || value > largest_model_size) {
+    throw fields.error(name, "expected 1 to " + std::to_string(largest_model_size) + ", got " + std::to_string(value));
+  }
+}
+
+inline Index get_size(const JsonFields& fields, const char* name) {
+  const auto value = fields.get<Index>(name);
+  require_size(fields, name, value);
+  return value;
 }
 
 }  // namespace detail
@@ -18,24 +31,22 @@ inline void require_positive(const JsonFields& fields, const char* name, Index v
 /// The sizes of a transformer's blocks from Hugging Face's field names; head_dim and num_key_value_heads may be absent.
 inline BlockSettings read_block_settings(const JsonFields& fields) {
   BlockSettings block;
-  block.hidden_size = fields.get<Index>("hidden_size");
-  block.intermediate_size = fields.get<Index>("intermediate_size");
-  block.attention_heads = fields.get<Index>("num_attention_heads");
-  detail::require_positive(fields, "hidden_size", block.hidden_size);
-  detail::require_positive(fields, "intermediate_size", block.intermediate_size);
-  detail::require_positive(fields, "num_attention_heads", block.attention_heads);
+  block.hidden_size = detail::get_size(fields, "hidden_size");
+  block.intermediate_size = detail::get_size(fields, "intermediate_size");
+  block.attention_heads = detail::get_size(fields, "num_attention_heads");
   block.key_value_heads = fields.get_or<Index>("num_key_value_heads", block.attention_heads);
-  detail::require_positive(fields, "num_key_value_heads", block.key_value_heads);
+  detail::require_size(fields, "num_key_value_heads", block.key_value_heads);
   if (block.attention_heads % block.key_value_heads != 0) {
     throw fields.error("num_key_value_heads", "expected a divisor of num_attention_heads (" +
                                                   std::to_string(block.attention_heads) + "), got " +
                                                   std::to_string(block.key_value_heads));
   }
   block.head_size = fields.get_or<Index>("head_dim", block.hidden_size / block.attention_heads);
-  if (block.head_size <= 0 || block.head_size % 2 != 0) {
-    throw fields.error("head_dim", "expected a positive even number, got " + std::to_string(block.head_size));
+  detail::require_size(fields, "head_dim", block.head_size);
+  if (block.head_size % 2 != 0) {
+    throw fields.error("head_dim", "expected an even number, got " + std::to_string(block.head_size));
   }
-  block.norm_epsilon = fields.get_or<double>("rms_norm_eps", 1e-6);
+  block.norm_epsilon = detail::get_positive_number_or(fields, "rms_norm_eps", 1e-6);
   return block;
 }
 
@@ -48,43 +59,84 @@ inline void write_block_settings(const BlockSettings& block, Json& json) {
   json["rms_norm_eps"] = block.norm_epsilon;
 }
 
+/// The families of text models that `Decoder` computes, by Hugging Face's model_type. What a family does not fix, its
+/// configuration says.
+enum class DecoderFamily { llama, qwen2, qwen3 };
+
 namespace detail {
 
-/// The base of the rotary angles: "rope_theta", or that within "rope_parameters", where transformers 5 writes it.
-/// Throws Error if the angles are scaled.
-inline double read_rope_theta(const JsonFields& fields) {
-  if (fields.has("rope_scaling")) throw fields.error("rope_scaling", "expected null, got a scaling");
-  const double theta = fields.get_or<double>("rope_theta", 10000.0);
-  if (!fields.has("rope_parameters")) return theta;
-  const JsonFields parameters = fields.object("rope_parameters");
-  if (const auto type = parameters.get_or<std::string>("rope_type", "default"); type != "default") {
-    throw parameters.error("rope_type", "expected \"default\", got \"" + type + "\"");
+/// What a family's name in config.json, and that of its class, are.
+struct DecoderFamilyNames {
+  DecoderFamily family;
+  const char* model_type;
+  const char* architecture;
+};
+
+inline constexpr DecoderFamilyNames decoder_families[] = {{DecoderFamily::llama, "llama", "LlamaForCausalLM"},
+                                                          {DecoderFamily::qwen2, "qwen2", "Qwen2ForCausalLM"},
+                                                          {DecoderFamily::qwen3, "qwen3", "Qwen3ForCausalLM"}};
+
+inline DecoderFamily read_decoder_family(const JsonFields& fields) {
+  const auto type = fields.get<std::string>("model_type");
+  std::string known;
+  for (const auto& names : decoder_families) {
+    if (type == names.model_type) return names.family;
+    known += (known.empty() ? "" : ", ") + std::string(names.model_type);
   }
-  return parameters.get_or<double>("rope_theta", theta);
+  throw fields.error("model_type", "expected one of " + known + "; got \"" + type + "\"");
+}
+
+/// The family whose blocks these are.
+inline DecoderFamily family_of(const BlockSettings& block) {
+  if (block.query_key_norm) return DecoderFamily::qwen3;
+  return block.query_key_value_bias && !block.output_bias ? DecoderFamily::qwen2 : DecoderFamily::llama;
+}
+
+/// Which products of a block add biases, and whether queries and keys are normalised.
+inline void read_block_options(DecoderFamily family, const JsonFields& fields, BlockSettings& block) {
+  const bool bias = family != DecoderFamily::qwen2 && fields.get_or<bool>("attention_bias", false);
+  block.query_key_value_bias = bias || family == DecoderFamily::qwen2;
+  block.output_bias = bias;
+  block.mlp_bias = family == DecoderFamily::llama && fields.get_or<bool>("mlp_bias", false);
+  block.query_key_norm = family == DecoderFamily::qwen3;
+}
+
+/// Throws Error on what the configurations can ask for and `Decoder` does not do.
+inline void refuse_other_blocks(const JsonFields& fields) {
+  if (const auto act = fields.get_or<std::string>("hidden_act", "silu"); act != "silu") {
+    throw fields.error("hidden_act", "expected \"silu\", got \"" + act + "\"");
+  }
+  if (fields.get_or<bool>("use_sliding_window", false)) {
+    throw fields.error("use_sliding_window", "expected false, got true: every token sees all before it");
+  }
+  if (!fields.has("layer_types")) return;
+  for (const auto& type : fields.get<std::vector<std::string>>("layer_types")) {
+    if (type != "full_attention") {
+      throw fields.error("layer_types", "expected \"full_attention\" alone, got \"" + type + "\"");
+    }
+  }
 }
 
 }  // namespace detail
 
-/// A Llama configuration, as in config.json. Throws Error on what `Decoder` does not have: biases, scaled rotary
-/// angles, another activation than silu.
-inline DecoderSettings read_decoder_settings(const JsonFields& fields) {
+/// A decoder's configuration of the given family, as in config.json. Throws Error on what `Decoder` does not have:
+/// sliding windows, another activation than silu, unknown kinds of rotary scaling.
+inline DecoderSettings read_decoder_settings(DecoderFamily family, const JsonFields& fields) {
   DecoderSettings settings;
   settings.block = read_block_settings(fields);
-  settings.layers = fields.get<Index>("num_hidden_layers");
-  settings.vocabulary_size = fields.get<Index>("vocab_size");
-  settings.maximum_positions = fields.get<Index>("max_position_embeddings");
-  settings.rope_theta = detail::read_rope_theta(fields);
+  settings.layers = detail::get_size(fields, "num_hidden_layers");
+  settings.vocabulary_size = detail::get_size(fields, "vocab_size");
+  settings.maximum_positions = detail::get_size(fields, "max_position_embeddings");
+  settings.rotary = read_rotary_frequencies(fields, settings.maximum_positions);
   settings.tied_embeddings = fields.get_or<bool>("tie_word_embeddings", false);
-  detail::require_positive(fields, "num_hidden_layers", settings.layers);
-  detail::require_positive(fields, "vocab_size", settings.vocabulary_size);
-  detail::require_positive(fields, "max_position_embeddings", settings.maximum_positions);
-  for (const char* name : {"attention_bias", "mlp_bias"}) {
-    if (fields.get_or<bool>(name, false)) throw fields.error(name, "expected false, got true");
-  }
-  if (const auto act = fields.get_or<std::string>("hidden_act", "silu"); act != "silu") {
-    throw fields.error("hidden_act", "expected \"silu\", got \"" + act + "\"");
-  }
+  detail::refuse_other_blocks(fields);
+  detail::read_block_options(family, fields, settings.block);
   return settings;
+}
+
+/// The same, of the family that "model_type" names.
+inline DecoderSettings read_decoder_settings(const JsonFields& fields) {
+  return read_decoder_settings(detail::read_decoder_family(fields), fields);
 }
 
 inline void write_decoder_settings(const DecoderSettings& settings, Json& json) {
@@ -92,11 +144,20 @@ inline void write_decoder_settings(const DecoderSettings& settings, Json& json) 
   json["num_hidden_layers"] = settings.layers;
   json["vocab_size"] = settings.vocabulary_size;
   json["max_position_embeddings"] = settings.maximum_positions;
-  json["rope_theta"] = settings.rope_theta;
+  write_rotary_frequencies(settings.rotary, json);
   json["tie_word_embeddings"] = settings.tied_embeddings;
   json["hidden_act"] = "silu";
-  json["attention_bias"] = false;
-  json["mlp_bias"] = false;
+  json["attention_bias"] = settings.block.query_key_value_bias;
+  json["mlp_bias"] = settings.block.mlp_bias;
+}
+
+/// What says in a config.json which class opens the folder.
+inline void write_decoder_family(const DecoderSettings& settings, Json& json) {
+  for (const auto& names : detail::decoder_families) {
+    if (names.family != detail::family_of(settings.block)) continue;
+    json["model_type"] = names.model_type;
+    json["architectures"] = {names.architecture};
+  }
 }
 
 }  // namespace caprl

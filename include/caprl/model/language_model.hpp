@@ -18,26 +18,23 @@ void initialize(const Decoder<T>& model, std::uint64_t seed) {
   initialize<T>(model, model.settings.layers, seed, ends_residual_branch);
 }
 
-/// A text model from a Hugging Face folder of the Llama architecture without biases.
+/// A text model from a Hugging Face folder of the Llama, Qwen2 or Qwen3 architecture; its weights may be in one file or
+/// in several. Throws Error naming the file and field, or the tensor, that is not as expected.
 template <class T = float>
 ModelFolder<Decoder<T>> load_language_model(const std::filesystem::path& folder) {
   const std::filesystem::path config = folder / "config.json";
   const Json json = load_json(config);
-  const JsonFields fields(json, config.string());
-  if (const auto type = fields.get<std::string>("model_type"); type != "llama") {
-    throw fields.error("model_type", "expected \"llama\", got \"" + type + "\"");
-  }
-  Decoder<T> model(read_decoder_settings(fields));
-  load_weights<T>(model, folder / "model.safetensors");
+  Decoder<T> model(read_decoder_settings(JsonFields(json, config.string())));
+  load_weights<T>(model, WeightFiles(folder));
   return {std::move(model), Tokenizer::from_file(folder / "tokenizer.json"), folder};
 }
 
-/// Writes a folder that Hugging Face transformers opens as LlamaForCausalLM, at once or not at all.
+/// Writes a folder that Hugging Face transformers opens as the class of the model's family, at once or not at all.
 template <class T>
 void save_language_model(const Decoder<T>& model, const std::filesystem::path& tokenizer_file,
                          const std::filesystem::path& folder, WeightFormat format = WeightFormat::float32) {
-  Json config = {{"model_type", "llama"}, {"architectures", {"LlamaForCausalLM"}}, {"torch_dtype", "float32"}};
-  if (format == WeightFormat::bf16) config["torch_dtype"] = "bfloat16";
+  Json config = {{"torch_dtype", format == WeightFormat::bf16 ? "bfloat16" : "float32"}};
+  write_decoder_family(model.settings, config);
   write_decoder_settings(model.settings, config);
   save_model_folder<T>(model, config, tokenizer_file, folder, format);
 }

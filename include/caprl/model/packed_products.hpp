@@ -37,7 +37,9 @@ class PackedProducts {
  public:
   explicit PackedProducts(const Decoder<float>& decoder, WeightFormat format) {
     for (const auto& block : decoder.blocks) {
-      for (const auto& weight : {block.query_key_value, block.output, block.gate_up, block.down}) add(weight, format);
+      for (const auto& layer : {block.query_key_value, block.output, block.gate_up, block.down}) {
+        add(layer.weight, format);
+      }
     }
     add(decoder.head, format);
     fewest_ = format == WeightFormat::bf16 ? 1 : 2;
@@ -46,13 +48,14 @@ class PackedProducts {
   /// True if this many rows are served faster than by plain products.
   bool serves(Index rows) const { return rows >= fewest_ && rows <= most_rows; }
 
-  Var<float> linear(const Var<float>& x, const Parameter<float>& weight) const {
-    const Var<float> y(Tensor<float>({x.shape().rows(), weight.shape()[0]}));
-    multiply(Cpu{}, x.rows(), of(weight), y.rows());
+  Var<float> linear(const Var<float>& x, const Linear<float>& layer) const {
+    const Var<float> y(Tensor<float>({x.shape().rows(), layer.weight.shape()[0]}));
+    multiply(Cpu{}, x.rows(), of(layer.weight), y.rows());
+    if (layer.bias.defined()) add_bias<Cpu, float>(Cpu{}, y.rows(), layer.bias.value().data(), y.rows());
     return y;
   }
-  Var<float> linear_residual(const Var<float>& x, const Parameter<float>& weight, const Var<float>& residual) const {
-    const Var<float> y = linear(x, weight);
+  Var<float> linear_residual(const Var<float>& x, const Linear<float>& layer, const Var<float>& residual) const {
+    const Var<float> y = linear(x, layer);
     add_into<Cpu, float>(Cpu{}, residual.rows(), y.rows());
     return y;
   }

@@ -59,18 +59,15 @@ inline TinyVlmSettings read_tiny_vlm_settings(const std::filesystem::path& confi
     throw fields.error("model_type", "expected \"caprl_tiny_vlm\", got \"" + type + "\"");
   }
   TinyVlmSettings settings;
-  settings.language = read_decoder_settings(fields.object("text_config"));
+  settings.language = read_decoder_settings(DecoderFamily::llama, fields.object("text_config"));
   const JsonFields vision = fields.object("vision_config");
   settings.vision.block = read_block_settings(vision);
-  settings.vision.layers = vision.get<Index>("num_hidden_layers");
-  settings.vision.image_size = vision.get<Index>("image_size");
+  settings.vision.layers = detail::get_size(vision, "num_hidden_layers");
+  settings.vision.image_size = detail::get_size(vision, "image_size");
   settings.vision.temporal_patch_size = vision.get_or<Index>("temporal_patch_size", 1);
-  detail::require_positive(vision, "temporal_patch_size", settings.vision.temporal_patch_size);
+  detail::require_size(vision, "temporal_patch_size", settings.vision.temporal_patch_size);
   settings.vision.stem_channels = vision.get<std::vector<Index>>("stem_channels");
-  detail::require_positive(vision, "num_hidden_layers", settings.vision.layers);
-  detail::require_positive(vision, "image_size", settings.vision.image_size);
-  for (const Index channels : settings.vision.stem_channels)
-    detail::require_positive(vision, "stem_channels", channels);
+  for (const Index channels : settings.vision.stem_channels) detail::require_size(vision, "stem_channels", channels);
   settings.vision.output_size = settings.language.block.hidden_size;
   const auto read_channels = [&](const char* name, std::array<float, 3>& target) {
     const auto values = vision.get<std::vector<float>>(name);
@@ -103,7 +100,7 @@ inline Json tiny_vlm_config(const TinyVlmSettings& settings) {
 template <class T = float>
 ModelFolder<TinyVlm<T>> load_tiny_vlm(const std::filesystem::path& folder) {
   TinyVlm<T> model(read_tiny_vlm_settings(folder / "config.json"));
-  load_weights<T>(model, folder / "model.safetensors");
+  load_weights<T>(model, WeightFiles(folder));
   return {std::move(model), Tokenizer::from_file(folder / "tokenizer.json"), folder};
 }
 

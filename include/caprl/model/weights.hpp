@@ -7,22 +7,23 @@
 
 #include "caprl/io/safetensors.hpp"
 #include "caprl/io/safetensors_writer.hpp"
+#include "caprl/io/weight_files.hpp"
 #include "caprl/nn/module.hpp"
 #include "caprl/tensor/weight_format.hpp"
 
 namespace caprl {
 
 /// Puts a file's tensor in the place of `target`, whose shape it must have.
-template <class T, class Device>
-void read_into(const SafetensorsFile& file, const std::string& name, const Tensor<T, Device>& target) {
-  const Tensor<T> read = file.read<T>(name, target.shape());
+template <class T, class Device, class File>
+void read_into(const File& file, const std::string& name, const Tensor<T, Device>& target) {
+  const Tensor<T> read = file.template read<T>(name, target.shape());
   std::copy_n(read.data(), read.elements(), target.data());
 }
 
-/// Reads blocks, by their names, from a safetensors file. Throws Error where a tensor is missing, unknown, of another
-/// shape or not finite.
-template <class T, class Device>
-void load_weights(const std::vector<NamedBlock<T, Device>>& blocks, const SafetensorsFile& file) {
+/// Reads blocks, by their names, from a `SafetensorsFile` or `WeightFiles`. Throws Error where a tensor is missing,
+/// unknown, of another shape or not finite.
+template <class T, class Device, class File>
+void load_weights(const std::vector<NamedBlock<T, Device>>& blocks, const File& file) {
   std::vector<std::string> names;
   for (const auto& block : blocks) names.push_back(block.name);
   require_names(file, names);
@@ -31,8 +32,8 @@ void load_weights(const std::vector<NamedBlock<T, Device>>& blocks, const Safete
 
 /// The same for all blocks of a module.
 template <class T, class Module>
-void load_weights(const Module& module, const std::filesystem::path& path) {
-  load_weights(named_blocks<T>(module), SafetensorsFile(path));
+void load_weights(const Module& module, const WeightFiles& files) {
+  load_weights(named_blocks<T>(module), files);
 }
 
 /// What a weight file holds of blocks.

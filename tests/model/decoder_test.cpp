@@ -1,0 +1,231 @@
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "caprl/autograd/embedding.hpp"
+#include "caprl/model/language_model.hpp"
+#include "caprl/policy/generate.hpp"
+#include "caprl/sampling/greedy.hpp"
+#include "support/error_message.hpp"
+#include "support/matrices.hpp"
+#include "support/temporary_folder.hpp"
+
+using namespace caprl;
+
+namespace {
+
+const std::filesystem::path data = std::filesystem::path(CAPRL_TEST_DATA) / "model";
+
+/// Folders of transformers with random weights; see tests/reference/model_decoders.py.
+const std::vector<std::string> folders{"llama_tied", "llama_biases", "llama_linear", "qwen2_tied", "qwen2_shards",
+                                       "qwen2_yarn", "qwen3_tied",   "qwen3_biases", "qwen3_yarn"};
+
+Json reference(const std::string& name) { return load_json(data / "cases.json").at(name); }
+
+Decoder<float> small_decoder(const std::string& name) {
+  const Json config = load_json(data / name / "config.json");
+  Decoder<float> model(read_decoder_settings(JsonFields(config, name)));
+  load_weights<float>(model, WeightFiles(data / name));
+  return model;
+}
+
+/// Sequences as separate paths of one tree.
+struct Paths {
+  std::vector<Index> ids, lengths;
+  std::vector<HeadPair> pairs;  ///< of each token after the first of each sequence
+
+  explicit Paths(const std::vector<std::vector<Index>>& sequences) {
+    for (const auto& sequence : sequences) {
+      for (std::size_t t = 0; t + 1 < sequence.size(); ++t) {
+        pairs.push_back({static_cast<Index>(ids.size() + t), static_cast<Token>(sequence[t + 1])});
+      }
+      ids.insert(ids.end(), sequence.begin(), sequence.end());
+      lengths.push_back(static_cast<Index>(sequence.size()));
+    }
+  }
+  PrefixTree tree() const { return PrefixTree::from_lengths(lengths); }
+  Var<float> rows(const Decoder<float>& model) const { return embed(model.embedding, Var<float>(), ids); }
+};
+
+Var<float> log_probabilities(const Decoder<float>& model, const Paths& paths) {
+  return model.log_probabilities(paths.rows(model), paths.tree(), paths.pairs, 1.0);
+}
+
+std::vector<double> log_probabilities(const Decoder<float>& model, const std::vector<std::vector<Index>>& sequences) {
+  const NoGradient silent;
+  return test::numbers(log_probabilities(model, Paths(sequences)).value());
+}
+
+std::vector<double> joined(const Json& lists) {
+  std::vector<double> all;
+  for (const auto& list : lists.get<std::vector<std::vector<double>>>())
+    all.insert(all.end(), list.begin(), list.end());
+  return all;
+}
+
+/// `count` tokens behind a prompt, as a policy's captions are decoded.
+std::vector<Token> continued(const Decoder<float>& model, const std::vector<Token>& prompt, Index count,
+                             const PackedProducts* packed) {
+  const NoGradient silent;
+  PrefixTreeBuilder builder;
+  std::vector<TokenKey> keys;
+  for (const Token id : prompt) keys.push_back({id, 0});
+  builder.add(keys);
+  constexpr Token no_end = -1;
+  const auto rows = embed(model.embedding, Var<float>(), {prompt.begin(), prompt.end()});
+  const auto groups = generate(model, rows, builder.build(), Greedy{},
+                               {.samples = 1, .maximum_tokens = count, .item_keys = {}}, no_end, packed);
+  return groups[0][0].tokens;
+}
+
+}  // namespace
+
+TEST_CASE("folders of transformers give its logits") {
+  for (const std::string& name : folders) {
+    CAPTURE(name);
+    const Decoder<float> model = small_decoder(name);
+    const auto sequences = reference(name).at("sequences").get<std::vector<std::vector<Index>>>();
+    const SafetensorsFile expected(data / name / "expected.safetensors");
+    const NoGradient silent;
+    for (std::size_t i = 0; i < sequences.size(); ++i) {
+      const Paths alone({sequences[i]});
+      const auto logits = linear(model(alone.rows(model), alone.tree()), model.head);
+      CHECK(test::distance(logits.value(), expected.read<float>("logits." + std::to_string(i))) < 1e-5);
+    }
+  }
+}
+
+TEST_CASE("the gradients of token log-probabilities are PyTorch's") {
+  for (const std::string& name : folders) {
+    const Decoder<float> model = small_decoder(name);
+    const Json expected = reference(name);
+    const SafetensorsFile gradients(data / name / "expected.safetensors");
+    {
+      Tape tape;
+      const Var<float> values = log_probabilities(model, Paths(expected.at("sequences")));
+      Tensor<float> weights(values.shape());
+      std::ranges::copy(joined(expected.at("weights")), weights.data());
+      values.seed_gradient(weights);
+      tape.backward();
+    }
+    for (const auto& block : named_blocks<float>(model)) {
+      CAPTURE(name + " " + block.name);
+      CHECK(test::distance(block.of(block.parameter.gradient()), gradients.read<float>("gradient." + block.name)) <
+            1e-4);
+    }
+  }
+}
+
+TEST_CASE("captions are continued as transformers continues them") {
+  for (const std::string& name : folders) {
+    CAPTURE(name);
+    const Decoder<float> model = small_decoder(name);
+    const Json expected = reference(name);
+    const auto prompt = expected.at("sequences").at(1).get<std::vector<Token>>();
+    const auto continuation = expected.at("continuation").get<std::vector<Token>>();
+    CHECK(continued(model, prompt, 64, nullptr) == continuation);
+    const PackedProducts packed(model, WeightFormat::float32);
+    CHECK(continued(model, prompt, 64, &packed) == continuation);
+  }
+}
+
+TEST_CASE("the committed judge is to transformers what it is to us") {
+  const auto judge = load_language_model(std::filesystem::path(CAPRL_TEST_DATA) / "../../examples/weights/judge1");
+  const Json expected = reference("judge1");
+  const auto got = log_probabilities(judge.model, expected.at("sequences"));
+  const auto values = joined(expected.at("log_probabilities"));
+  REQUIRE(got.size() == values.size());
+  for (std::size_t i = 0; i < got.size(); ++i) CHECK(std::abs(got[i] - values[i]) < 2e-5);
+}
+
+TEST_CASE("a written configuration is read again as the same") {
+  for (const std::string& name : folders) {
+    CAPTURE(name);
+    const Json config = load_json(data / name / "config.json");
+    const DecoderSettings settings = read_decoder_settings(JsonFields(config, name));
+    Json written;
+    write_decoder_family(settings, written);
+    write_decoder_settings(settings, written);
+    CHECK(written.at("model_type") == config.at("model_type"));
+    CHECK(written.at("architectures") == config.at("architectures"));
+    Json again;
+    const DecoderSettings read = read_decoder_settings(JsonFields(written, name));
+    write_decoder_family(read, again);
+    write_decoder_settings(read, again);
+    CHECK(again == written);
+    CHECK(frequencies_of_pairs(read.rotary, 10) == frequencies_of_pairs(settings.rotary, 10));
+    CHECK(rotary_magnitude(read.rotary) == rotary_magnitude(settings.rotary));
+  }
+}
+
+TEST_CASE("a folder that is written is read again to the bit") {
+  const auto judge = load_language_model(std::filesystem::path(CAPRL_TEST_DATA) / "../../examples/weights/judge1");
+  const testing::TemporaryFolder temporary;
+  save_language_model(judge.model, judge.folder / "tokenizer.json", temporary.path() / "a/b");  // parents are made
+  const auto again = load_language_model(temporary.path() / "a/b");
+  const auto sequences = reference("judge1").at("sequences").get<std::vector<std::vector<Index>>>();
+  CHECK(log_probabilities(judge.model, sequences) == log_probabilities(again.model, sequences));
+}
+
+TEST_CASE("configurations that are not ours are refused by field") {
+  const Json config = load_json(data / "llama_tied" / "config.json");
+  const auto refuses = [&](const char* field, const Json& value, const char* message) {
+    Json changed = config;
+    changed[field] = value;
+    return testing::fails_with([&] { read_decoder_settings(JsonFields(changed, "config.json")); }, field, "config.json",
+                               message);
+  };
+  CHECK(refuses("model_type", "gpt2", "expected one of llama, qwen2, qwen3"));
+  CHECK(refuses("hidden_size", 0, "expected 1 to"));
+  CHECK(refuses("vocab_size", Index{1} << 40, "expected 1 to"));
+  CHECK(refuses("num_key_value_heads", 3, "expected a divisor"));
+  CHECK(refuses("head_dim", 5, "expected an even number"));
+  CHECK(refuses("rms_norm_eps", 0.0, "expected a number above 0"));
+  CHECK(refuses("rope_theta", 0.0, "expected a number above 0"));
+  CHECK(refuses("hidden_act", "gelu", "expected \"silu\""));
+  CHECK(refuses("use_sliding_window", true, "expected false"));
+  CHECK(refuses("layer_types", {"full_attention", "sliding_attention"}, "got \"sliding_attention\""));
+  CHECK(refuses("rope_scaling", {{"type", "dynamic"}, {"factor", 2.0}}, "expected default, linear, llama3 or yarn"));
+  CHECK(refuses("rope_scaling", {{"type", "linear"}, {"factor", -2.0}}, "factor: expected a number above 0"));
+  CHECK(refuses("rope_scaling", {{"rope_type", "yarn"}, {"factor", 2.0}, {"mscale", 1.0}}, "mscale"));
+  CHECK(refuses("rope_parameters", {{"rope_type", "llama3"}, {"rope_theta", 1e4}}, "factor"));
+  CHECK(refuses("rope_parameters", {{"rope_type", "default"}, {"partial_rotary_factor", 0.5}}, "expected 1"));
+}
+
+TEST_CASE("weights in several files must be those that the index lists") {
+  const testing::TemporaryFolder temporary;
+  const auto folder = temporary.path() / "shards";
+  std::filesystem::copy(data / "qwen2_shards", folder);
+  const auto index = folder / "model.safetensors.index.json";
+  const Json listed = load_json(index);
+  const auto fails = [&](const auto& change, const std::string& message) {
+    Json changed = listed;
+    change(changed["weight_map"]);
+    std::ofstream(index) << changed;
+    return testing::fails_with([&] { WeightFiles{folder}; }, message);
+  };
+  const std::string first = "model.layers.0.self_attn.q_proj.bias";
+  CHECK(
+      fails([&](Json& map) { map[first] = "../model.safetensors"; }, "expected the name of a file in the same folder"));
+  CHECK(fails([&](Json& map) { map[first] = "absent.safetensors"; }, "absent.safetensors"));
+  CHECK(fails([&](Json& map) { map.erase(first); }, "extra: 1 (" + first + ")"));
+  CHECK(fails([&](Json& map) { map["more"] = map[first]; }, "missing: 1 (more)"));
+  CHECK(fails([&](Json& map) { map[first] = 3; }, "expected a string"));
+  std::filesystem::remove(index);
+  CHECK(testing::fails_with([&] { WeightFiles{folder}; }, "model.safetensors"));
+}
+
+TEST_CASE("a sequence that is longer than the model has positions is an error with both numbers") {
+  auto model = small_decoder("llama_tied");
+  model.settings.maximum_positions = 5;
+  CHECK_NOTHROW(log_probabilities(model, {{1, 2, 3, 4, 5}, {5, 4, 3, 2, 1}}));  // ten rows, but no deeper than 5
+  CHECK(testing::fails_with(
+      [&] {
+        log_probabilities(model, {{1, 2}, {1, 2, 3, 4, 5, 6}});
+      },
+      "[Decoder] expected at most 5 positions", "got a sequence of 6 tokens", "shorten"));
+}
