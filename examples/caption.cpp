@@ -18,11 +18,11 @@
 #include "caprl/data/media_folder.hpp"
 #include "caprl/evaluate/caption_prompts.hpp"
 #include "caprl/io/checkpoint.hpp"
+#include "caprl/io/fingerprint.hpp"
 #include "caprl/io/jsonl.hpp"
 #include "caprl/policy/vlm_policy.hpp"
 #include "caprl/sampling/greedy.hpp"
 #include "caprl/sampling/sample.hpp"
-#include "support/fingerprint.hpp"
 #include "support/frame_options.hpp"
 #include "support/program.hpp"
 
@@ -87,14 +87,14 @@ std::string fingerprint_of(const std::vector<CaptionItem>& items) {
   Fnv1a hash;
   for (const CaptionItem& item : items) {
     hash.add(item.id + "\n" + item.system + "\n" + item.prompt + "\n");
-    for (const MediaFile& file : item.media) hash.add(examples::fingerprint(file.path) + "\n");
+    for (const MediaFile& file : item.media) hash.add(fingerprint(file.path) + "\n");
   }
-  return examples::hexadecimal(hash.value());
+  return hexadecimal(hash.value());
 }
 
 /// What decides the captions of a file.
 Json settings_of(const Options& options, const std::vector<CaptionItem>& items) {
-  return {{"model", examples::fingerprint(options.model)},
+  return {{"model", fingerprint(options.model)},
           {"items", fingerprint_of(items)},
           {"temperature", options.temperature},
           {"maximum_tokens", options.maximum_tokens},

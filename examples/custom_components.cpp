@@ -7,6 +7,7 @@
 
 #include "caprl/data/caption_data.hpp"
 #include "caprl/data/load_images.hpp"
+#include "caprl/io/fingerprint.hpp"
 #include "caprl/judge/exact_judge.hpp"
 #include "caprl/judge/per_caption.hpp"
 #include "caprl/judge/weighted_sum.hpp"
@@ -92,9 +93,10 @@ int main(int argc, char** argv) {
   app.add_option("--data", data, "Items to train on")->required()->check(CLI::ExistingFile);
   app.add_option("--model", model, "Folder of the captioner")->required()->check(CLI::ExistingDirectory);
   app.add_option("--judge", judge, "Folder of the judge")->required()->check(CLI::ExistingDirectory);
-  app.add_option("--out", out, "Folder for the run")->required();
+  app.add_option("--out", out, "Folder for the run and the trained captioner")->required();
   app.add_option("--steps", settings.run.steps, "Optimizer steps")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--batch", settings.batch_items, "Items a step")->capture_default_str()->check(CLI::PositiveNumber);
+  examples::add_threads_option(app);
   return examples::run_program(argc, argv, app, [&] {
     const auto items = load_caption_data(data, {.keep_extra = true});
     const auto captioner = load_tiny_vlm(model);
@@ -103,9 +105,11 @@ int main(int argc, char** argv) {
     ExactJudge<float> accuracy(reader.model, reader.tokenizer,
                                {.prompt = QuestionPrompt::brief(), .orders = {.count = 1}});
     WeightedSum reward{Weighted{std::move(accuracy), 1.0}, Weighted{PerCaption{"repetition", repetition}, 0.1}};
-    settings.run.folder = out;
-    std::filesystem::create_directories(out);
+    settings.run.folder = out / "run";
+    settings.run.recorded = {{"data", fingerprint(data)}, {"model", fingerprint(model)}, {"judge", fingerprint(judge)}};
     Trainer trainer(policy, CoolingSampler{}, reward, RankAdvantage{}, settings);
-    trainer.run(std::span<const CaptionItem>(items), LoadImages{}, [](Index, MetricsRow&) { return 0.0; });
+    trainer.run(std::span<const CaptionItem>(items), LoadImages{});
+    if (interrupted()) return;
+    save_tiny_vlm(policy.model(), model / "tokenizer.json", out / "model");
   });
 }

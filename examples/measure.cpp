@@ -10,11 +10,11 @@
 #include <vector>
 
 #include "caprl/data/caption_data.hpp"
+#include "caprl/io/fingerprint.hpp"
 #include "caprl/judge/exact_judge.hpp"
 #include "caprl/model/language_model.hpp"
 #include "support/captions_file.hpp"
 #include "support/evaluation.hpp"
-#include "support/fingerprint.hpp"
 #include "support/gain.hpp"
 #include "support/judge_options.hpp"
 #include "support/kept_answers.hpp"

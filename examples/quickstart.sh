@@ -4,7 +4,6 @@
 # build/quickstart/report.html. A run that was stopped goes on where it was when started again.
 # usage: quickstart.sh [--few]    (--few: a few steps, to see that it runs)
 set -euo pipefail
-trap 'exit 130' INT TERM  # a program that Ctrl-C stops has saved and ends well, but the rest must not run
 cd "$(dirname "$0")/.."
 source examples/support/world.sh
 programs=build/release/examples

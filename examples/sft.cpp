@@ -9,9 +9,9 @@
 
 #include "caprl/data/caption_data.hpp"
 #include "caprl/data/load_media.hpp"
+#include "caprl/io/fingerprint.hpp"
 #include "caprl/policy/vlm_policy.hpp"
 #include "caprl/train/supervised.hpp"
-#include "support/fingerprint.hpp"
 #include "support/frame_options.hpp"
 #include "support/program.hpp"
 #include "support/tiny_sizes.hpp"
@@ -107,13 +107,12 @@ void run(const Options& options) {
                                 .final_share = 0.05};
   settings.run.recorded = {
       {"steps", options.steps},
-      {"start", options.fresh ? tiny_vlm_config(folder.model.settings) : Json(examples::fingerprint(options.model))},
-      {"tokenizer", examples::fingerprint(tokenizer_file(options))},
-      {"data", examples::fingerprints(options.data)},
+      {"start", options.fresh ? tiny_vlm_config(folder.model.settings) : Json(fingerprint(options.model))},
+      {"tokenizer", fingerprint(tokenizer_file(options))},
+      {"data", fingerprints(options.data)},
       {"caption_field", options.caption_field},
       {"frames_per_second", options.frames.frames_per_second},
       {"maximum_frames", options.frames.maximum}};
-  std::filesystem::create_directories(settings.run.folder);
   train_supervised(policy, items, load, settings, [&](Index step, MetricsRow& metrics) {
     if (held_out.empty() || (step + 1) % options.validate_every != 0) return;
     const double loss = validation_loss(policy, std::span<const CaptionItem>(held_out), load);
@@ -153,7 +152,7 @@ int main(int argc, char** argv) {
   app.add_option("--caption-field", options.caption_field, "Field of the data that holds the captions")
       ->capture_default_str();
   app.add_flag("--bf16", options.bf16_weights, "Save the weights as bf16");
-  examples::add_size_options(app, options.sizes);
+  examples::add_size_options(app, options.sizes, model);
   examples::add_threads_option(app);
   return examples::run_program(argc, argv, app, [&] {
     require(options.fresh || !options.model.empty(), "[sft] expected --model or --new");

@@ -11,9 +11,9 @@
 
 #include "caprl/core/progress.hpp"
 #include "caprl/core/stop_watch.hpp"
+#include "caprl/io/fingerprint.hpp"
 #include "caprl/model/language_model.hpp"
 #include "caprl/train/run.hpp"
-#include "support/fingerprint.hpp"
 #include "support/judge_lesson.hpp"
 #include "support/program.hpp"
 #include "support/tiny_sizes.hpp"
@@ -114,7 +114,6 @@ void run(const Options& options) {
                        {"tokenizer", fingerprint(tokenizer_file(options))},
                        {"start", options.model.empty() ? Json() : Json(fingerprint(options.model))}};
   write_decoder_settings(model.settings, settings.recorded["model"]);
-  std::filesystem::create_directories(settings.folder);
 
   const InterruptScope ctrl_c;
   TrainingRun<float> run(settings, named_blocks<float>(model));

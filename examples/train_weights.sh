@@ -3,7 +3,6 @@
 # again, it goes on where it was stopped. One thread: the same bytes on the same machine.
 # usage: train_weights.sh [--few] [OUT]    (--few: a few steps, to see that it runs)
 set -euo pipefail
-trap 'exit 130' INT TERM  # a program that Ctrl-C stops has saved and ends well, but the rest must not run
 cd "$(dirname "$0")/.."
 source examples/support/world.sh
 out=build/weights

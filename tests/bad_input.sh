@@ -96,7 +96,9 @@ images=("$(program caption_images)" --data world/images_train.jsonl "${held_out[
 "${images[@]}" --out whole >log 2>&1 || fail "the run failed"
 start full 1 "${images[@]}"
 kill -INT "$pid" || fail "the run ended before Ctrl-C"
-wait "$pid" || fail "Ctrl-C ended in an error"
+status=0
+wait "$pid" || status=$?
+[ "$status" -eq 130 ] || fail "Ctrl-C ended with status $status"
 saved=$(cd full/run/checkpoints && sha256sum */*)
 status=0
 (

@@ -12,8 +12,8 @@
 #include "caprl/core/hash.hpp"
 #include "caprl/evaluate/caption_accuracy.hpp"
 #include "caprl/io/atomic_file.hpp"
+#include "caprl/io/fingerprint.hpp"
 #include "caprl/io/json_file.hpp"
-#include "support/fingerprint.hpp"
 
 /// A judge's answers, kept in files: the same captions are measured beside several others, and asked about once.
 namespace examples {

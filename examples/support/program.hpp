@@ -8,13 +8,15 @@
 #include <vector>
 
 #include "caprl/core/error.hpp"
+#include "caprl/core/interrupt.hpp"
 #include "caprl/core/threads.hpp"
 #include "caprl/data/item.hpp"
 
 /// What the example programs share: one way to fail, and options that most of them have.
 namespace examples {
 
-/// Runs `body` and turns an error into a message of one screen and exit code 1.
+/// Runs `body` and turns an error into a message of one screen and exit status 1. Where Ctrl-C stopped a run, which has
+/// saved, the status is 130, so that scripts stop too.
 template <class Body>
 int run_program(int argc, char** argv, CLI::App& app, const Body& body) {
   try {
@@ -24,7 +26,9 @@ int run_program(int argc, char** argv, CLI::App& app, const Body& body) {
   }
   try {
     body();
-    return 0;
+    if (!caprl::interrupted()) return 0;
+    std::puts("stopped; the same command goes on from here");
+    return 130;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "error: %s\n", error.what());
     return 1;

@@ -15,6 +15,7 @@
 #include "caprl/data/disjoint.hpp"
 #include "caprl/evaluate/caption_prompts.hpp"
 #include "caprl/evaluate/policy_kl.hpp"
+#include "caprl/io/fingerprint.hpp"
 #include "caprl/judge/judge_groups.hpp"
 #include "caprl/judge/sampled_judge.hpp"
 #include "caprl/model/language_model.hpp"
@@ -23,7 +24,6 @@
 #include "caprl/sampling/sample.hpp"
 #include "caprl/train/trainer.hpp"
 #include "support/evaluation.hpp"
-#include "support/fingerprint.hpp"
 #include "support/reinforce_options.hpp"
 #include "support/run_figures.hpp"
 #include "support/training_report.hpp"
@@ -215,7 +215,6 @@ std::optional<Stage> reinforce(const ReinforceOptions& options, const std::strin
   JudgeTally judge_tally;
   AnyReward reward = reward_of(options, judge, make_reward, judge_tally);
 
-  std::filesystem::create_directories(options.out / "run");
   TrainerSettings settings = trainer_settings(options, name);
   settings.judge_tally = &judge_tally;
   const HeldOut validation(base, measure, splits.validation, load,
@@ -223,10 +222,7 @@ std::optional<Stage> reinforce(const ReinforceOptions& options, const std::strin
   Trainer trainer(policy, Sample{Temperature{options.temperature}}, reward, Rloo{}, settings);
   trainer.run(std::span<const CaptionItem>(splits.train), load,
               [&](Index, MetricsRow& metrics) { return validate(validation, base, policy, metrics); });
-  if (interrupted()) {
-    std::printf("stopped; the same command goes on from here\n");
-    return std::nullopt;
-  }
+  if (interrupted()) return std::nullopt;
   if (is_finished_stage(options.out)) return load_stage(options.out);
   load_best(settings.run.folder, policy.blocks());
   save_tiny_vlm(policy.model(), options.model / "tokenizer.json", options.out / "model");

@@ -17,9 +17,10 @@ struct TinySizes {
   caprl::Index temporal_patch = 2;  // what happens between two frames is seen in one place
 };
 
-inline void add_size_options(CLI::App& app, TinySizes& sizes) {
+/// `model`: the option that names a captioner to go on from, which has its sizes.
+inline void add_size_options(CLI::App& app, TinySizes& sizes, CLI::Option* model) {
   const auto add = [&](const char* name, caprl::Index& value, const char* about) {
-    app.add_option(name, value, about)->capture_default_str()->check(CLI::PositiveNumber);
+    app.add_option(name, value, about)->capture_default_str()->check(CLI::PositiveNumber)->excludes(model);
   };
   add("--width", sizes.width, "Features of a new captioner");
   add("--heads", sizes.heads, "Attention heads of a new captioner");

@@ -4,6 +4,7 @@
 
 #include "caprl/core/error.hpp"
 #include "caprl/data/item.hpp"
+#include "caprl/data/read_media.hpp"
 #include "caprl/media/clip.hpp"
 #include "caprl/media/read_image.hpp"
 
@@ -17,7 +18,7 @@ struct LoadImages {
       if (file.kind != MediaKind::image) {
         throw Error("[LoadImages] expected an image, got a video", item.where, "use LoadMedia with a frame sampler");
       }
-      clips.push_back(clip_of(read_image(file.path)));
+      clips.push_back(clip_of(read_media(item, [&] { return read_image(file.path); })));
     }
     return clips;
   }

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "caprl/data/item.hpp"
+#include "caprl/data/read_media.hpp"
 #include "caprl/frames/frame_sampler.hpp"
 #include "caprl/frames/read_clip.hpp"
 #include "caprl/media/clip.hpp"
@@ -20,9 +21,9 @@ struct LoadMedia {
     std::vector<Clip> clips;
     for (const MediaFile& file : item.media) {
       if (file.kind == MediaKind::image) {
-        clips.push_back(clip_of(read_image(file.path)));
+        clips.push_back(clip_of(read_media(item, [&] { return read_image(file.path); })));
       } else {
-        clips.push_back(read_clip(file.path.string(), sampler, frame_size));
+        clips.push_back(read_media(item, [&] { return read_clip(file.path.string(), sampler, frame_size); }));
       }
     }
     return clips;

@@ -72,14 +72,14 @@ namespace detail {
 
 /// `place(offset)` says where in the file a byte of `text` is.
 template <class Place>
-Json parse_json_at(std::string_view text, const std::string& where, const Place& place) {
+Json parse_json_at(std::string_view text, const std::string& where, const std::string& remedy, const Place& place) {
   DuplicateKeys keys;
   Json value;
   try {
     value = Json::parse(
         text, [&keys](int depth, Json::parse_event_t event, Json& parsed) { return keys(depth, event, parsed); });
   } catch (const Json::parse_error& error) {
-    throw Error("[json] " + parse_problem(error.what()), place(error.byte == 0 ? 0 : error.byte - 1));
+    throw Error("[json] " + parse_problem(error.what()), place(error.byte == 0 ? 0 : error.byte - 1), remedy);
   } catch (const Json::exception& error) {  // a number too large for a double
     throw Error(std::string("[json] ") + error.what(), where);
   }
@@ -94,13 +94,13 @@ Json parse_json_at(std::string_view text, const std::string& where, const Place&
 /// Parses one JSON value. Throws Error with `where` followed by the line and column within `text`; an object with a key
 /// that occurs twice is an error too.
 inline Json parse_json(std::string_view text, const std::string& where) {
-  return detail::parse_json_at(text, where,
+  return detail::parse_json_at(text, where, "",
                                [&](std::size_t offset) { return where + ":" + detail::line_and_column(text, offset); });
 }
 
 /// The same for one line of a file, `where` being "file:line"; errors add the column.
 inline Json parse_json_line(std::string_view line, const std::string& where) {
-  return detail::parse_json_at(line, where,
+  return detail::parse_json_at(line, where, "a JSON Lines file holds one JSON object on each line",
                                [&](std::size_t offset) { return where + ":" + std::to_string(offset + 1); });
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "caprl/advantage/rloo.hpp"
+#include "caprl/core/log.hpp"
 #include "caprl/core/progress.hpp"
 #include "caprl/core/recorded_numbers.hpp"
 #include "caprl/data/order.hpp"
@@ -72,12 +73,28 @@ class Trainer {
   /// same folder stopped.
   template <class Load, class Validate>
   void run(std::span<const CaptionItem> items, const Load& load, const Validate& validate) {
+    static_assert(std::is_invocable_r_v<double, const Validate&, Index, MetricsRow&>,
+                  "validate(step, metrics) must return a score as a double: the best checkpoint is chosen by it");
+    run_steps(items, load, [&](Index step, MetricsRow& metrics) -> std::optional<double> {
+      return static_cast<double>(validate(step, metrics));  // the cast keeps errors short
+    });
+  }
+
+  /// The same without validation: no checkpoint is kept as the best.
+  template <class Load>
+  void run(std::span<const CaptionItem> items, const Load& load) {
+    run_steps(items, load, [](Index, MetricsRow&) { return std::optional<double>(); });
+  }
+
+ private:
+  using Rewards = std::vector<std::vector<Reward>>;
+
+  template <class Load, class Validate>
+  void run_steps(std::span<const CaptionItem> items, const Load& load, const Validate& validate) {
     static_assert(
         requires(const CaptionItem& item) { policy_.encode(item, load(item)); },
         "load(item) must give the item's media as the policy encodes them: a std::vector<Clip> for images "
         "and videos");
-    static_assert(std::is_invocable_r_v<double, const Validate&, Index, MetricsRow&>,
-                  "validate(step, metrics) must return a score as a double: the best checkpoint is chosen by it");
     const InterruptScope ctrl_c;
     TrainingRun<typename P::value_type, typename P::device_type> run(recorded_run(items.size()), policy_.blocks());
     DataOrder order(static_cast<Index>(items.size()), settings_.seed);
@@ -104,19 +121,17 @@ class Trainer {
         if (update == 0) require_one_numeric_path(step, run.step());
         // Without any gradient there is nothing to follow: neither decay nor momentum moves the weights.
         figures.updated(update, step, step.tokens > 0 ? run.update() : 0.0, run.learning_rate());
+        if (step.tokens == 0) warn_without_gradient(run.step(), collected);
       }
       std::optional<double> score;
       const bool due = settings_.validate_every > 0 && (run.step() + 1) % settings_.validate_every == 0;
       if (due || run.step() + 1 == run.steps()) {
-        score = static_cast<double>(validate(run.step() + 1, figures.metrics()));  // the cast keeps errors short
+        score = validate(run.step() + 1, figures.metrics());
       }
       run.finish_step(figures.metrics(), figures.timings(), score);
       progress.update(run.step(), figures.shown());
     }
   }
-
- private:
-  using Rewards = std::vector<std::vector<Reward>>;
 
   /// The rewards, and what the judge did for them.
   std::pair<Rewards, JudgeTally> judged(const Collected<P>& collected) {
@@ -227,6 +242,19 @@ class Trainer {
     return selection;
   }
 
+  /// Says, not more often than every ten steps, that one taught nothing, and why.
+  void warn_without_gradient(Index step, const Collected<P>& collected) {
+    if (warned_ && step - *warned_ < 10) return;
+    warned_ = step;
+    bool all_cut = true;
+    for (const RolloutGroup& group : collected.groups) {
+      for (const Rollout& rollout : group) all_cut = all_cut && rollout.caption.truncated;
+    }
+    log_warning("step " + std::to_string(step) + " teaches nothing: " +
+                (all_cut ? "every caption was cut at maximum_tokens (" + std::to_string(settings_.maximum_tokens) + ")"
+                         : "within each group all captions have the same reward"));
+  }
+
   static std::string first_reason(std::span<const std::vector<Reward>> rewards) {
     for (const auto& group : rewards) {
       for (const Reward& reward : group) {
@@ -250,6 +278,7 @@ class Trainer {
   E estimator_;
   TrainerSettings settings_;
   const P* reference_;
+  std::optional<Index> warned_;  ///< the step of the last warning that nothing was learnt
 };
 
 }  // namespace caprl

@@ -14,7 +14,7 @@
 
 /// What files hold, as a short text: a run records it, so that it does not go on with other weights or other data that
 /// happen to have the same name.
-namespace examples {
+namespace caprl {
 
 /// 16 digits.
 inline std::string hexadecimal(std::uint64_t value) {
@@ -23,7 +23,7 @@ inline std::string hexadecimal(std::uint64_t value) {
   return text;
 }
 
-/// Of a file, or of all files of a folder and their names.
+/// Of a file, or of all files of a folder and their names. Throws Error naming a file that cannot be read.
 inline std::string fingerprint(const std::filesystem::path& path) {
   std::vector<std::filesystem::path> files;
   if (std::filesystem::is_directory(path)) {
@@ -34,18 +34,18 @@ inline std::string fingerprint(const std::filesystem::path& path) {
   } else {
     files.push_back(path);
   }
-  caprl::Fnv1a hash;
+  Fnv1a hash;
   for (const auto& file : files) {
     if (file != path) hash.add(file.lexically_relative(path).generic_string());
-    hash.add(caprl::read_text_file(file));
+    hash.add(read_text_file(file));
   }
   return hexadecimal(hash.value());
 }
 
-inline caprl::Json fingerprints(std::span<const std::filesystem::path> paths) {
-  caprl::Json list = caprl::Json::array();
+inline Json fingerprints(std::span<const std::filesystem::path> paths) {
+  Json list = Json::array();
   for (const auto& path : paths) list.push_back(fingerprint(path));
   return list;
 }
 
-}  // namespace examples
+}  // namespace caprl
