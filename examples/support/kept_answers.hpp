@@ -25,7 +25,7 @@ inline std::string name_of_answers(const std::string& asked, std::span<const cap
   constexpr std::string_view end = "\xFF";  // no UTF-8 text has it: else texts cut elsewhere would be the same
   hash.add(asked).add(end);
   for (const caprl::Caption& caption : captions) hash.add(caption.text).add(end);
-  return hexadecimal(hash.value()) + ".json";
+  return caprl::hexadecimal(hash.value()) + ".json";
 }
 
 inline caprl::Json answers_to_json(const std::vector<caprl::ItemAccuracy>& judged) {
