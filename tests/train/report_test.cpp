@@ -155,8 +155,7 @@ TEST_CASE("words that are new are marked, unless little is shared") {
 
 TEST_CASE("a chart of one point, of no finite point and of no point is drawn") {
   const auto chart = [](std::vector<double> steps, std::vector<double> values) {
-    return detail::chart_card(
-        {.title = "t", .about = "", .series = {{"s", std::move(steps), std::move(values)}}, .low = {}, .high = {}});
+    return detail::chart_card({.title = "t", .about = "", .series = {{"s", std::move(steps), std::move(values)}}});
   };
   CHECK(count(chart({3}, {0.5}), "<circle") == 1);
   CHECK(count(chart({3}, {std::nan("")}), "<circle") == 0);
