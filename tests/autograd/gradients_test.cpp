@@ -107,9 +107,12 @@ TEST_CASE("gradients of linear, with bias and with a residual") {
   const auto fresh = random_parameter({4, 7}, 6);
   check_gradients({y}, {fresh, bias}, [&] { return linear(y, fresh, bias); });
   const Var<double> z(random_tensor({5, 7}, 7), true);
-  const auto third = random_parameter({4, 7}, 8), third_bias = random_parameter({4}, 9);
+  const auto third = random_parameter({4, 7}, 8);
   check_gradients({z, residual}, {third}, [&] { return linear_residual(z, third, residual); });
-  check_gradients({z, residual}, {third, third_bias}, [&] { return linear_residual(z, third, residual, third_bias); });
+  const Var<double> last(random_tensor({5, 7}, 9), true), carried(random_tensor({5, 4}, 10), true);
+  const auto fourth = random_parameter({4, 7}, 11), fourth_bias = random_parameter({4}, 12);
+  check_gradients({last, carried}, {fourth, fourth_bias},
+                  [&] { return linear_residual(last, fourth, carried, fourth_bias); });
 }
 
 TEST_CASE("gradients of norm, activations and sums") {
