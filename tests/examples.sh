@@ -72,8 +72,10 @@ refuses caption_images test_items "${images[@]}" --test-items 2 --out stopped
 
 # A user's own components and loop; captions from the trained folder.
 run custom_components --data world/images_train.jsonl "${captioner[@]}" --steps 2 --out components
-lines components/metrics.jsonl 2
-has components/metrics.jsonl repetition
+lines components/run/metrics.jsonl 2
+has components/run/metrics.jsonl repetition
+has components/model/model.safetensors
+refuses custom_components judge --data world/images_train.jsonl "${captioner[@]/judge\/model/judge_on/model}" --steps 2 --out components
 run custom_loop --data world/images_train.jsonl "${captioner[@]}" --steps 1 --out loop
 has log 'step 0'
 has loop/model.safetensors
