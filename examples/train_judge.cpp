@@ -88,7 +88,7 @@ ModelFolder<Decoder<float>> open_judge(const Options& options) {
                         .layers = options.layers,
                         .vocabulary_size = tokenizer.vocabulary_size(),
                         .maximum_positions = 2048,
-                        .rotary = {.theta = 1e6, .scaling = {}}});  // low frequencies: words have to match over a whole caption
+                        .rotary = {.theta = 1e6}});  // low frequencies: words have to match over a whole caption
   initialize(model, options.seed);
   return {std::move(model), tokenizer, options.tokenizer.parent_path()};
 }

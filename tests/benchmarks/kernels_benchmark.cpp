@@ -105,9 +105,9 @@ void gelu(benchmark::State& state, caprl::GeluForm form) {
   report_bytes(state, 8.0 * rows * columns);
 }
 
-void softmax(benchmark::State& state) {
+void log_softmax(benchmark::State& state) {
   const Tensor<float> x = filled(), y = filled();
-  for (auto _ : state) caprl::softmax(Cpu{}, 1, x.rows(), y.rows());
+  for (auto _ : state) caprl::log_softmax<Cpu, float>(Cpu{}, 1, x.rows(), y.rows());
   report_bytes(state, 8.0 * rows * columns);
 }
 
@@ -120,7 +120,7 @@ BENCHMARK(swiglu)->UseRealTime();
 BENCHMARK(swiglu_plain)->UseRealTime();
 BENCHMARK_CAPTURE(gelu, exact, caprl::GeluForm::exact)->UseRealTime();
 BENCHMARK_CAPTURE(gelu, tanh, caprl::GeluForm::tanh)->UseRealTime();
-BENCHMARK(softmax)->UseRealTime();
+BENCHMARK(log_softmax)->UseRealTime();
 
 }  // namespace
 

@@ -3,6 +3,8 @@
 #include <omp.h>
 #include <signal.h>
 
+#include <initializer_list>
+
 namespace caprl {
 
 /// While this object lives, signals wait: neither this thread nor the threads of its OpenMP team run a handler. For

@@ -20,9 +20,9 @@ void fill_normal(const NamedBlock<T>& block, double deviation, std::uint64_t see
   for (T& value : values.span()) value = static_cast<T>(deviation * stream.normal());
 }
 
-/// Fresh weights for a module: vectors (norm gains) 1, tables and matrices normal with deviation 0.02, except that the
-/// matrices named in `is_branch_end` (which add to the residual stream) are scaled down by 1 / sqrt(2 layers), as in
-/// GPT-2. Matrices of other widths than 768 use sqrt(1 / (3 in)), which is about 0.02 there.
+/// Fresh weights for a module: norm gains 1, biases 0, tables and matrices normal with deviation sqrt(1 / (3 in)), which
+/// is about GPT-2's 0.02 at its width of 768. As there, the matrices named in `is_branch_end` (which add to the residual
+/// stream) are scaled down by 1 / sqrt(2 layers).
 template <class T, class Module, class IsBranchEnd>
 void initialize(const Module& module, Index layers, std::uint64_t seed, const IsBranchEnd& is_branch_end) {
   for (const auto& block : named_blocks<T>(module)) {

@@ -41,7 +41,7 @@ struct YarnRope {
 /// The angles by which a head's pairs turn from one position to the next.
 struct RotaryFrequencies {
   double theta = 10000;
-  std::variant<std::monostate, LinearRope, Llama3Rope, YarnRope> scaling;  ///< none, or one of these
+  std::variant<std::monostate, LinearRope, Llama3Rope, YarnRope> scaling{};  ///< none, or one of these
 };
 
 namespace detail {

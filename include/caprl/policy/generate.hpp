@@ -8,6 +8,7 @@
 
 #include "caprl/autograd/attention.hpp"
 #include "caprl/autograd/embedding.hpp"
+#include "caprl/core/threads.hpp"
 #include "caprl/model/decoder.hpp"
 #include "caprl/model/packed_products.hpp"
 #include "caprl/nn/kv_cache.hpp"

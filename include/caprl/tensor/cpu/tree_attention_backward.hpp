@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "caprl/core/threads.hpp"
 #include "caprl/tensor/cpu/tree_attention_tiles.hpp"
 #include "caprl/tensor/cpu/tree_tiles.hpp"
 #include "caprl/tensor/device.hpp"
