@@ -98,9 +98,7 @@ TEST_CASE("a batch worked through by subtrees gives the same numbers and gradien
       whole.generate(prompts, Sample<>(), {.samples = 16, .maximum_tokens = 60, .seed = 3, .item_keys = {}});
   update_of(whole, prompts, groups);  // allocates the gradients
   const Update expected = update_of(whole, prompts, groups);
-  const Index rows = make_vlm_batch(prompts, groups, whole.model().settings.language.vocabulary_size,
-                                    whole.model().settings.vision.tokens_per_image())
-                         .shared.tree.rows();
+  const Index rows = make_vlm_batch(prompts, groups, whole.model()).shared.tree.rows();
   for (const Index budget : {rows / 2, rows / 8, Index{60}, Index{1}}) {
     CAPTURE(budget);
     const auto split = small_policy({.maximum_rows = budget});
@@ -272,8 +270,7 @@ TEST_CASE("greedy captions of a prompt are all the same") {
 TEST_CASE("equal pictures are encoded once and their prompts share all rows") {
   const auto policy = small_policy();
   const auto prompts = prompts_of(policy, {1, 1, 2});
-  const VlmBatch batch = make_vlm_batch(prompts, {}, policy.model().settings.language.vocabulary_size,
-                                        policy.model().settings.vision.tokens_per_image());
+  const VlmBatch batch = make_vlm_batch(prompts, {}, policy.model());
   CHECK(batch.pictures.size() == 2);
   CHECK(batch.shared.row(0, 10) == batch.shared.row(1, 10));
   CHECK(batch.shared.row(0, 20) != batch.shared.row(2, 20));

@@ -12,6 +12,7 @@
 #include "caprl/core/error.hpp"
 #include "caprl/model/decoder_settings.hpp"
 #include "caprl/model/transformer_block.hpp"
+#include "caprl/nn/rotary_positions.hpp"
 
 namespace caprl {
 
@@ -36,17 +37,36 @@ struct Decoder {
     for (Index layer = 0; layer < sizes.layers; ++layer) blocks.emplace_back(sizes.block);
   }
 
-  /// The rotary angles of rows at `positions` [rows]. Throws Error where one is beyond the model's last position.
-  RotaryTable<Device> rotary(std::span<const Index> positions) const {
-    const Index last = positions.empty() ? 0 : std::ranges::max(positions);
+  /// The rotary angles of rows at `positions` [axes, rows], with the axes that the model has. Throws Error where one is
+  /// beyond the model's last position.
+  RotaryTable<Device> rotary(const RotaryPositions& positions) const {
+    if (positions.axes != settings.rotary.axes()) {
+      throw Error("[Decoder] expected positions on " + std::to_string(settings.rotary.axes()) + " axes, got " +
+                  std::to_string(positions.axes));
+    }
+    const Index last = positions.values.empty() ? 0 : std::ranges::max(positions.values);
     if (last >= settings.maximum_positions) {
       throw Error("[Decoder] expected at most " + std::to_string(settings.maximum_positions) +
-                      " positions (max_position_embeddings), got a sequence of " + std::to_string(last + 1) + " tokens",
+                      " positions (max_position_embeddings), got a sequence of " + std::to_string(last + 1) +
+                      (positions.axes == 1 ? " tokens" : " positions"),
                   "", "shorten the prompts or captions, or take a model with more positions");
     }
     const RotarySettings angles{.frequencies = frequencies_of_pairs(settings.rotary, settings.block.head_size),
-                                .magnitude = rotary_magnitude(settings.rotary)};
-    return make_rotary_table(angles, positions, static_cast<Index>(positions.size()));
+                                .magnitude = rotary_magnitude(settings.rotary),
+                                .axis_of_pair = axes_of_pairs(settings.rotary)};
+    return make_rotary_table(angles, positions.values, positions.rows());
+  }
+
+  /// The same for text: a row's depth [rows] is its position along all axes.
+  RotaryTable<Device> rotary(std::span<const Index> depths) const {
+    return rotary(RotaryPositions::on_all_axes(depths, settings.rotary.axes()));
+  }
+
+  /// The rotary angles of a tree's rows. Without positions: at their depths.
+  RotaryTable<Device> rotary(const PrefixTree& tree, const RotaryPositions& positions) const {
+    if (positions.values.empty()) return rotary(tree.depths());
+    require(positions.rows() == tree.rows(), "[Decoder] expected a position for each row of the tree");
+    return rotary(positions);
   }
 
   /// Input rows [rows, C] to the rows that the head reads [rows, C]. `attend(layer, qkv)` is how rows see each other;
@@ -61,11 +81,11 @@ struct Decoder {
     return rms_norm(x, final_norm, settings.block.norm_epsilon);
   }
 
-  /// All rows of a tree at once. If `only` names rows, the result has these alone [only, C]. Throws Error if the tree
-  /// is deeper than the model has positions.
-  Var<T, Device> operator()(const Var<T, Device>& x, const PrefixTree& tree,
-                            const std::vector<Index>& only = {}) const {
-    const auto angles = rotary(tree.depths());
+  /// All rows of a tree at once, at `positions` [axes, rows]; without any, at their depths. If `only` names rows, the
+  /// result has these alone [only, C]. Throws Error if a position is beyond the model's last.
+  Var<T, Device> operator()(const Var<T, Device>& x, const PrefixTree& tree, const std::vector<Index>& only = {},
+                            const RotaryPositions& positions = {}) const {
+    const auto angles = rotary(tree, positions);
     Var<T, Device> y = x;
     for (std::size_t layer = 0; layer < blocks.size(); ++layer) {
       const auto& block = blocks[layer];
@@ -79,9 +99,9 @@ struct Decoder {
   /// The log-probabilities [pairs] of tokens over a tree, one for each pair of a row and a target: see
   /// `token_log_probabilities`.
   Var<T, Device> log_probabilities(const Var<T, Device>& x, const PrefixTree& tree, std::vector<HeadPair> pairs,
-                                   double inverse_temperature) const {
+                                   double inverse_temperature, const RotaryPositions& positions = {}) const {
     const std::vector<Index> read = number_rows_read(pairs);
-    return token_log_probabilities((*this)(x, tree, read), head, std::move(pairs), inverse_temperature);
+    return token_log_probabilities((*this)(x, tree, read, positions), head, std::move(pairs), inverse_temperature);
   }
 
   /// Names as Hugging Face has them.

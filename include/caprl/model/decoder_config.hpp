@@ -117,6 +117,17 @@ inline void refuse_other_blocks(const JsonFields& fields) {
   }
 }
 
+/// Every pair of a head's features must follow one axis.
+inline void require_sections(const JsonFields& fields, const DecoderSettings& settings) {
+  const std::vector<Index>& sections = settings.rotary.sections;
+  const Index pairs = settings.block.head_size / 2;
+  Index left = pairs;
+  for (const Index section : sections) left = section < 0 || section > left ? -1 : left - section;
+  if (sections.empty() || left == 0) return;
+  throw fields.error("mrope_section",
+                     "expected sections that make up the " + std::to_string(pairs) + " pairs of a head's features");
+}
+
 }  // namespace detail
 
 /// A decoder's configuration of the given family, as in config.json. Throws Error on what `Decoder` does not have:
@@ -128,6 +139,7 @@ inline DecoderSettings read_decoder_settings(DecoderFamily family, const JsonFie
   settings.vocabulary_size = detail::get_size(fields, "vocab_size");
   settings.maximum_positions = detail::get_size(fields, "max_position_embeddings");
   settings.rotary = read_rotary_frequencies(fields, settings.maximum_positions);
+  detail::require_sections(fields, settings);
   settings.tied_embeddings = fields.get_or<bool>("tie_word_embeddings", false);
   detail::refuse_other_blocks(fields);
   detail::read_block_options(family, fields, settings.block);

@@ -20,11 +20,13 @@ template <class T, class Device>
 class PartsOfDecoder {
  public:
   PartsOfDecoder(const Decoder<T, Device>& decoder, const Var<T, Device>& x, const PrefixTree& tree,
-                 std::vector<HeadPair> pairs, double inverse_temperature, Index row_budget)
+                 std::vector<HeadPair> pairs, double inverse_temperature, Index row_budget,
+                 const RotaryPositions& positions)
       : decoder_(decoder),
         x_(x),
         pairs_(std::move(pairs)),
         inverse_temperature_(inverse_temperature),
+        positions_(positions),
         plans_(plan_by_subtrees(tree, row_budget)) {}
 
   void forward(const Tensor<T, Device>& log_probabilities) const {
@@ -52,7 +54,7 @@ class PartsOfDecoder {
     if (backward) tape.emplace();
     const Var<T, Device> x(x_.value().slice(plan.row_begin(), plan.row_end()), backward && x_.needs_gradient());
     KeysValues path(plan.below.empty() ? 0 : decoder_.blocks.size());
-    const auto hidden = decoder_(x, angles(plan.part), [&](Index layer, const Var<T, Device>& qkv) {
+    const auto hidden = decoder_(x, angles(plan), [&](Index layer, const Var<T, Device>& qkv) {
       const auto l = static_cast<std::size_t>(layer);
       const auto options = decoder_.blocks[l].attention_options();
       const Var<T, Device>* above = prefix.empty() ? nullptr : &prefix[l];
@@ -77,9 +79,9 @@ class PartsOfDecoder {
     }
   }
 
-  RotaryTable<Device> angles(const SubtreePart& part) const {
-    const auto depths = part.tree.depths().subspan(static_cast<std::size_t>(part.prefix_rows));
-    return decoder_.rotary(depths);
+  RotaryTable<Device> angles(const SubtreePlan& plan) const {
+    if (!positions_.values.empty()) return decoder_.rotary(positions_.between(plan.row_begin(), plan.row_end()));
+    return decoder_.rotary(plan.part.tree.depths().subspan(static_cast<std::size_t>(plan.part.prefix_rows)));
   }
 
   /// The keys and values above, and those of the part's own rows, as a leaf. Its gradient goes back to both.
@@ -117,6 +119,7 @@ class PartsOfDecoder {
   Var<T, Device> x_;
   std::vector<HeadPair> pairs_;
   double inverse_temperature_;
+  RotaryPositions positions_;
   std::vector<SubtreePlan> plans_;
 };
 
@@ -124,11 +127,13 @@ class PartsOfDecoder {
 
 /// The log-probabilities of `pairs` [pairs] as `token_log_probabilities` gives them for decoder(x, tree), with the
 /// activations of at most about `row_budget` rows (and one prefix) in memory at once, for the price of a second forward
-/// pass. x [rows, C] are the embedded tokens of all rows.
+/// pass. x [rows, C] are the embedded tokens of all rows, `positions` [axes, rows] where they stand; without any, at
+/// their depths.
 template <class T, class Device>
 Var<T, Device> log_probabilities_by_parts(const Decoder<T, Device>& decoder, const Var<T, Device>& x,
                                           const PrefixTree& tree, std::vector<HeadPair> pairs,
-                                          double inverse_temperature, Index row_budget) {
+                                          double inverse_temperature, Index row_budget,
+                                          const RotaryPositions& positions = {}) {
   const auto count = static_cast<Index>(pairs.size());
   require(x.shape().rows() == tree.rows(), "[log_probabilities_by_parts] expected a row of x for each of the tree");
   for (const HeadPair& pair : pairs) {
@@ -136,7 +141,10 @@ Var<T, Device> log_probabilities_by_parts(const Decoder<T, Device>& decoder, con
             "[log_probabilities_by_parts] expected pairs of a row of the tree and a token of the vocabulary");
   }
   const Var<T, Device> result(Tensor<T, Device>({count}), Tape::recording());
-  const detail::PartsOfDecoder<T, Device> parts(decoder, x, tree, std::move(pairs), inverse_temperature, row_budget);
+  require(positions.values.empty() || positions.rows() == tree.rows(),
+          "[log_probabilities_by_parts] expected a position for each row of the tree");
+  const detail::PartsOfDecoder<T, Device> parts(decoder, x, tree, std::move(pairs), inverse_temperature, row_budget,
+                                                positions);
   parts.forward(result.value());
   record_backward(result, [=] { parts.backward(result.gradient()); });
   return result;

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "caprl/io/json_fields.hpp"
 #include "caprl/nn/rotary_frequencies.hpp"
@@ -68,7 +69,8 @@ inline std::string read_rope_type(const JsonFields& fields) {
 }  // namespace detail
 
 /// Reads the rotary angles of a config.json: "rope_parameters", where transformers 5 writes them, or "rope_theta" with
-/// "rope_scaling", as before. Throws Error for a kind of scaling that is not known.
+/// "rope_scaling", as before. "mrope_section" may stand beside any kind of scaling; where it was the only thing to say,
+/// earlier versions call the kind "mrope". Throws Error for a kind of scaling that is not known.
 inline RotaryFrequencies read_rotary_frequencies(const JsonFields& config, Index maximum_positions) {
   RotaryFrequencies rotary{.theta = detail::get_positive_number_or(config, "rope_theta", 10000), .scaling = {}};
   const char* name = config.has("rope_parameters") ? "rope_parameters" : "rope_scaling";
@@ -78,6 +80,7 @@ inline RotaryFrequencies read_rotary_frequencies(const JsonFields& config, Index
   if (fields.get_or<double>("partial_rotary_factor", 1.0) != 1.0) {
     throw fields.error("partial_rotary_factor", "expected 1: all of a head's features are turned");
   }
+  if (fields.has("mrope_section")) rotary.sections = fields.get<std::vector<Index>>("mrope_section");
   const std::string type = detail::read_rope_type(fields);
   if (type == "linear") {
     rotary.scaling = LinearRope{.factor = detail::get_positive_number(fields, "factor")};
@@ -85,7 +88,7 @@ inline RotaryFrequencies read_rotary_frequencies(const JsonFields& config, Index
     rotary.scaling = detail::read_llama3_rope(fields, maximum_positions);
   } else if (type == "yarn") {
     rotary.scaling = detail::read_yarn_rope(fields, maximum_positions);
-  } else if (type != "default") {
+  } else if (type != "default" && !(type == "mrope" && !rotary.sections.empty())) {
     throw fields.error(fields.has("rope_type") ? "rope_type" : "type",
                        "expected default, linear, llama3 or yarn, got \"" + type + "\"");
   }
@@ -118,7 +121,11 @@ inline Json rope_scaling(const YarnRope& rope) {
 /// Writes "rope_theta" and, if the angles are stretched, "rope_scaling": what all versions of transformers read.
 inline void write_rotary_frequencies(const RotaryFrequencies& rotary, Json& config) {
   config["rope_theta"] = rotary.theta;
-  const Json scaling = std::visit([](const auto& rope) { return detail::rope_scaling(rope); }, rotary.scaling);
+  Json scaling = std::visit([](const auto& rope) { return detail::rope_scaling(rope); }, rotary.scaling);
+  if (!rotary.sections.empty()) {
+    if (scaling.is_null()) scaling = {{"type", "mrope"}};
+    scaling["mrope_section"] = rotary.sections;
+  }
   if (!scaling.is_null()) config["rope_scaling"] = scaling;
 }
 

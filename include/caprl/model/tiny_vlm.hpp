@@ -4,15 +4,20 @@
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
+#include <numeric>
+#include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "caprl/io/json_file.hpp"
 #include "caprl/model/decoder.hpp"
 #include "caprl/model/decoder_config.hpp"
 #include "caprl/model/model_folder.hpp"
+#include "caprl/model/picture.hpp"
 #include "caprl/model/vision_tower.hpp"
 #include "caprl/nn/initialize.hpp"
+#include "caprl/nn/rotary_positions.hpp"
 
 namespace caprl {
 
@@ -36,6 +41,18 @@ struct TinyVlm {
                   std::to_string(sizes.language.block.hidden_size) + " features, got " +
                   std::to_string(sizes.vision.output_size));
     }
+  }
+
+  /// What the language model reads of pictures [tokens of all, C], one after the other.
+  Var<T, Device> features(std::span<const Picture> pictures) const {
+    return vision(Var<T, Device>(stacked_pixels(pictures)));
+  }
+  Index picture_tokens(const Picture&) const { return settings.vision.tokens_per_image(); }
+  /// A prompt of `tokens` tokens: each stands at its depth, those of pictures too.
+  SequencePositions positions(Index tokens, std::span<const PlacedPicture>) const {
+    std::vector<Index> depths(static_cast<std::size_t>(tokens));
+    std::iota(depths.begin(), depths.end(), Index{0});
+    return {{.axes = 1, .values = std::move(depths)}, tokens};
   }
 
   template <class Visit>

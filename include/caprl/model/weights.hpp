@@ -27,7 +27,9 @@ void load_weights(const std::vector<NamedBlock<T, Device>>& blocks, const File& 
   std::vector<std::string> names;
   for (const auto& block : blocks) names.push_back(block.name);
   require_names(file, names);
-  for (const auto& block : blocks) read_into(file, block.name, block.of(block.parameter.value()));
+  for (const auto& block : blocks) {
+    read_into(file, block.name, block.of(block.parameter.value()).reshape(block.file_shape()));
+  }
 }
 
 /// The same for all blocks of a module.
@@ -42,7 +44,7 @@ std::vector<NamedTensor> weight_tensors(const std::vector<NamedBlock<T, Device>>
                                         WeightFormat format = WeightFormat::float32) {
   std::vector<NamedTensor> tensors;
   for (const auto& block : blocks) {
-    const Tensor<T> values = block.of(block.parameter.value());
+    const Tensor<T> values = block.of(block.parameter.value()).reshape(block.file_shape());
     tensors.push_back(format == WeightFormat::bf16 ? named_tensor_bf16(block.name, values)
                                                    : named_tensor(block.name, values));
   }

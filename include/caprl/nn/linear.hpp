@@ -22,8 +22,8 @@ struct Linear {
 /// Visits outputs [begin, end) of a layer under the names of a layer of its own.
 template <class Visit, class T, class Device>
 void visit_rows(const Visit& visit, const std::string& name, const Linear<T, Device>& layer, Index begin, Index end) {
-  visit(NamedBlock<T, Device>{name + ".weight", layer.weight, begin, end});
-  if (layer.bias.defined()) visit(NamedBlock<T, Device>{name + ".bias", layer.bias, begin, end});
+  visit(NamedBlock<T, Device>{name + ".weight", layer.weight, begin, end, {}});
+  if (layer.bias.defined()) visit(NamedBlock<T, Device>{name + ".bias", layer.bias, begin, end, {}});
 }
 
 /// Visits a layer's weight and bias.

@@ -20,17 +20,21 @@ struct NamedBlock {
   Parameter<T, Device> parameter;
   Index row_begin = 0;
   Index row_end = 0;
+  Shape stored{};  ///< the shape in files, if it has other axes than the parameter (a convolution's kernel); else empty
 
   /// The block's elements in a tensor that is shaped as the parameter (its value, gradient or optimizer state).
   template <class U>
   Tensor<U, Device> of(const Tensor<U, Device>& whole) const {
     return whole.slice(row_begin, row_end);
   }
+
+  /// The block's shape in files.
+  Shape file_shape() const { return stored.rank() > 0 ? stored : parameter.shape().with_first(row_end - row_begin); }
 };
 
 template <class T, class Device>
 NamedBlock<T, Device> whole_block(std::string name, const Parameter<T, Device>& parameter) {
-  return {std::move(name), parameter, 0, parameter.shape()[0]};
+  return {std::move(name), parameter, 0, parameter.shape()[0], {}};
 }
 
 /// All tensors of a module, in the order of `visit`.

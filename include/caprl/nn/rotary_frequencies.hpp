@@ -42,6 +42,11 @@ struct YarnRope {
 struct RotaryFrequencies {
   double theta = 10000;
   std::variant<std::monostate, LinearRope, Llama3Rope, YarnRope> scaling{};  ///< none, or one of these
+  std::vector<Index> sections{};  ///< "mrope_section": how many pairs, from the first on, follow time, then height,
+                                  ///< then width; empty: all follow the one axis of text
+
+  /// Axes of the positions.
+  Index axes() const { return sections.empty() ? 1 : static_cast<Index>(sections.size()); }
 };
 
 namespace detail {
@@ -96,6 +101,15 @@ inline std::vector<double> frequencies_of_pairs(const RotaryFrequencies& rotary,
       frequency = detail::stretched(*llama3, frequency);
   }
   return frequencies;
+}
+
+/// [head_size / 2]: the position axis that each pair follows; empty where there is one.
+inline std::vector<Index> axes_of_pairs(const RotaryFrequencies& rotary) {
+  std::vector<Index> axes;
+  for (std::size_t axis = 0; axis < rotary.sections.size(); ++axis) {
+    axes.insert(axes.end(), static_cast<std::size_t>(rotary.sections[axis]), static_cast<Index>(axis));
+  }
+  return axes;
 }
 
 /// The factor of cosine and sine.

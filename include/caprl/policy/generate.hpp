@@ -12,6 +12,7 @@
 #include "caprl/model/decoder.hpp"
 #include "caprl/model/packed_products.hpp"
 #include "caprl/nn/kv_cache.hpp"
+#include "caprl/policy/prompt_positions.hpp"
 #include "caprl/policy/rollout.hpp"
 #include "caprl/sampling/sampler.hpp"
 #include "caprl/tensor/cpu/head.hpp"
@@ -28,17 +29,21 @@ template <class T, class Device, Sampler S>
 class Generation {
  public:
   Generation(const Decoder<T, Device>& model, const S& sampler, const GenerateSettings& settings, Token end,
-             const PackedProducts* packed)
+             const PackedProducts* packed, const PromptPositions& positions)
       : model_(model),
         sampler_(sampler),
         settings_(settings),
         end_(end),
         packed_(packed),
+        positions_(positions),
         cache_(cache_shape(model.settings)) {}
 
   std::vector<RolloutGroup> run(const Var<T, Device>& prompt_rows, const SharedBatch& prompts) {
     require(settings_.item_keys.empty() || settings_.item_keys.size() == prompts.lengths.size(),
             "[generate] expected no item_keys, or one for each prompt");
+    require(positions_.rows.values.empty() || positions_.next.size() == prompts.lengths.size(),
+            "[generate] expected, with positions, that of the caption after each prompt");
+    lengths_ = prompts.lengths;
     groups_.assign(prompts.lengths.size(), RolloutGroup(static_cast<std::size_t>(settings_.samples)));
     read_prompts(prompt_rows, prompts);
     while (!live_.empty()) {
@@ -78,7 +83,7 @@ class Generation {
   void read_prompts(const Var<T, Device>& prompt_rows, const SharedBatch& prompts) {
     const PrefixTree& tree = prompts.tree;
     const CachePrefill places = cache_.prefill(tree);
-    const auto angles = model_.rotary(tree.depths());
+    const auto angles = model_.rotary(tree, positions_.rows);
     const auto hidden = model_(prompt_rows, angles, [&](Index layer, const Var<T, Device>& qkv) {
       const Heads parts = heads(layer, qkv);
       cache_.store(places.slots, layer, parts.k, parts.v);
@@ -110,7 +115,7 @@ class Generation {
       tokens.push_back(groups_[live.prompt][live.sample].tokens.back());
     }
     const CacheStep places = cache_.append(sequences);
-    const auto angles = model_.rotary(places.positions);
+    const auto angles = model_.rotary(caption_positions(places.positions));
     const auto rows = embed(model_.embedding, Var<T, Device>(), std::move(tokens));
     const auto attend = [&](Index layer, const Var<T, Device>& qkv) {
       const Heads parts = heads(layer, qkv);
@@ -123,6 +128,15 @@ class Generation {
       if (use_packed(rows.shape().rows())) return model_(rows, angles, attend, *packed_);
     }
     return model_(rows, angles, attend);
+  }
+
+  /// Where the live captions' newest tokens, at `depths`, stand on all axes.
+  std::vector<Index> caption_positions(std::vector<Index> depths) const {
+    if (positions_.rows.values.empty()) return depths;
+    for (std::size_t i = 0; i < depths.size(); ++i) {
+      depths[i] += positions_.next[live_[i].prompt] - lengths_[live_[i].prompt];
+    }
+    return depths;
   }
 
   bool use_packed(Index rows) const { return packed_ != nullptr && packed_->serves(rows); }
@@ -181,6 +195,8 @@ class Generation {
   const GenerateSettings& settings_;
   Token end_;
   const PackedProducts* packed_;
+  const PromptPositions& positions_;
+  std::vector<Index> lengths_;  ///< of the prompts
   KvCache<T, Device> cache_;
   std::vector<RolloutGroup> groups_;
   std::vector<Live> live_;
@@ -190,14 +206,15 @@ class Generation {
 
 /// Samples captions for prompts laid out as a tree: `prompt_rows` [rows, C] are the embedded tokens. Each caption ends
 /// with `end` or at the length limit. Captions are not decoded to text here. `packed`, if not null, are the model's
-/// weights for steps of few captions.
+/// weights for steps of few captions. Without `positions`, tokens stand at their depths.
 template <class T, class Device, Sampler S>
 std::vector<RolloutGroup> generate(const Decoder<T, Device>& model, const Var<T, Device>& prompt_rows,
                                    const SharedBatch& prompts, const S& sampler, const GenerateSettings& settings,
-                                   Token end, const PackedProducts* packed = nullptr) {
+                                   Token end, const PackedProducts* packed = nullptr,
+                                   const PromptPositions& positions = {}) {
   require(settings.samples >= 1 && settings.maximum_tokens >= 1,
           "[generate] expected at least one sample of at least one token");
-  return detail::Generation<T, Device, S>(model, sampler, settings, end, packed).run(prompt_rows, prompts);
+  return detail::Generation<T, Device, S>(model, sampler, settings, end, packed, positions).run(prompt_rows, prompts);
 }
 
 }  // namespace caprl

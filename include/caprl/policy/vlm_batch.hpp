@@ -1,12 +1,13 @@
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "caprl/autograd/embedding.hpp"
+#include "caprl/policy/prompt_positions.hpp"
 #include "caprl/policy/rollout.hpp"
 #include "caprl/policy/vlm_prompt.hpp"
 #include "caprl/tensor/cpu/head.hpp"
@@ -16,29 +17,23 @@ namespace caprl {
 /// Distinct pictures of a batch, in the order of their first appearance.
 class PictureTable {
  public:
-  /// The picture's number; the same for equal pictures.
-  Index add(const Picture& picture) {
-    const auto [found, is_new] = numbers_.try_emplace(picture.hash, static_cast<Index>(pictures_.size()));
-    if (is_new) pictures_.push_back(picture);
+  /// The first of the picture's `rows` rows among those of all; the same for equal pictures.
+  Index add(const Picture& picture, Index rows) {
+    const auto [found, is_new] = first_rows_.try_emplace(picture.hash, rows_);
+    if (is_new) {
+      pictures_.push_back(picture);
+      rows_ += rows;
+    }
     return found->second;
   }
 
   Index size() const { return static_cast<Index>(pictures_.size()); }
-
-  /// [size * image_size^2, channels]
-  Tensor<float> pixels() const {
-    const Shape one_picture = pictures_.front().pixels.shape();
-    Tensor<float> all({size() * one_picture.rows(), one_picture.columns()});
-    for (Index i = 0; i < size(); ++i) {
-      const Tensor<float>& one = pictures_[static_cast<std::size_t>(i)].pixels;
-      std::copy_n(one.data(), one.elements(), all.data() + i * one.elements());
-    }
-    return all;
-  }
+  std::span<const Picture> pictures() const { return pictures_; }
 
  private:
-  std::unordered_map<std::uint64_t, Index> numbers_;
+  std::unordered_map<std::uint64_t, Index> first_rows_;
   std::vector<Picture> pictures_;
+  Index rows_ = 0;
 };
 
 /// Prompts, or prompts with captions, as a prefix tree: what is shared stands once.
@@ -47,6 +42,7 @@ struct VlmBatch {
   PictureTable pictures;
   std::vector<Index> sources;   ///< [rows]: token id, or vocabulary size + row of the pictures' features
   std::vector<HeadPair> pairs;  ///< for each caption token, one after the other: the row that predicts it, and itself
+  PromptPositions positions;    ///< of all rows, and where captions go on
 };
 
 namespace detail {
@@ -79,28 +75,67 @@ inline std::vector<VlmSequence> sequences_of(std::span<const VlmPrompt> prompts,
   return sequences;
 }
 
-/// For each prompt the batch's numbers of its pictures.
-inline std::vector<std::vector<Index>> number_pictures(std::span<const VlmPrompt> prompts, PictureTable& pictures) {
-  std::vector<std::vector<Index>> numbers(prompts.size());
-  for (std::size_t p = 0; p < prompts.size(); ++p) {
-    for (const Picture& picture : prompts[p].pictures) numbers[p].push_back(pictures.add(picture));
+/// What the batch needs of a prompt's pictures.
+struct PromptPictures {
+  std::vector<Index> rows;            ///< for each row of the prompt's pictures, its row among the batch's
+  std::vector<PlacedPicture> places;  ///< where each begins in the prompt
+};
+
+template <class Model>
+PromptPictures place_pictures(const VlmPrompt& prompt, const Model& model, PictureTable& pictures) {
+  PromptPictures placed;
+  std::vector<Index> first_rows;  // of each picture among the prompt's
+  for (const Picture& picture : prompt.pictures) {
+    const Index count = model.picture_tokens(picture);
+    const Index first = pictures.add(picture, count);
+    first_rows.push_back(static_cast<Index>(placed.rows.size()));
+    for (Index row = 0; row < count; ++row) placed.rows.push_back(first + row);
   }
-  return numbers;
+  for (std::size_t t = 0; t < prompt.tokens.size() && placed.places.size() < first_rows.size(); ++t) {
+    const std::size_t next = placed.places.size();
+    if (prompt.media_row[t] == first_rows[next]) {
+      placed.places.push_back({static_cast<Index>(t), &prompt.pictures[next]});
+    }
+  }
+  return placed;
+}
+
+/// The positions of a batch's rows from those of its prompts: captions go on along all axes.
+inline RotaryPositions row_positions(const SharedBatch& shared, std::span<const VlmSequence> sequences,
+                                     std::span<const SequencePositions> prompts, Index axes) {
+  RotaryPositions positions{.axes = axes, .values = {}};
+  for (Index axis = 0; axis < axes; ++axis) {
+    for (const SharedBatch::Source& source : shared.sources) {
+      const SequencePositions& prompt = prompts[sequences[static_cast<std::size_t>(source.sequence)].prompt_number];
+      const Index beyond = source.position - prompt.tokens.rows();
+      positions.values.push_back(beyond < 0 ? prompt.tokens(axis, source.position) : prompt.next + beyond);
+    }
+  }
+  return positions;
 }
 
 }  // namespace detail
 
-/// Lays out `prompts` with their groups of captions; without groups, the prompts alone. `vocabulary` is the number of
-/// token ids, `tokens_per_image` that of feature rows of a picture.
-inline VlmBatch make_vlm_batch(std::span<const VlmPrompt> prompts, std::span<const RolloutGroup> groups,
-                               Index vocabulary, Index tokens_per_image) {
+/// Lays out `prompts` with their groups of captions; without groups, the prompts alone. `model` says how many rows a
+/// picture has and where a prompt's tokens stand (see `VlmPolicy`).
+template <class Model>
+VlmBatch make_vlm_batch(std::span<const VlmPrompt> prompts, std::span<const RolloutGroup> groups, const Model& model) {
   VlmBatch batch;
   const std::vector<detail::VlmSequence> sequences = detail::sequences_of(prompts, groups);
   PrefixTreeBuilder builder;
   for (const detail::VlmSequence& sequence : sequences) builder.add(sequence.keys());
   batch.shared = builder.build();
 
-  const auto pictures = detail::number_pictures(prompts, batch.pictures);
+  const Index vocabulary = model.language.settings.vocabulary_size;
+  std::vector<detail::PromptPictures> pictures;
+  std::vector<SequencePositions> positions;
+  for (const VlmPrompt& prompt : prompts) {
+    pictures.push_back(detail::place_pictures(prompt, model, batch.pictures));
+    positions.push_back(model.positions(static_cast<Index>(prompt.tokens.size()), pictures.back().places));
+    batch.positions.next.push_back(positions.back().next);
+  }
+  batch.positions.rows =
+      detail::row_positions(batch.shared, sequences, positions, model.language.settings.rotary.axes());
   for (const SharedBatch::Source& source : batch.shared.sources) {
     const detail::VlmSequence& sequence = sequences[static_cast<std::size_t>(source.sequence)];
     const VlmPrompt& prompt = *sequence.prompt;
@@ -108,8 +143,7 @@ inline VlmBatch make_vlm_batch(std::span<const VlmPrompt> prompts, std::span<con
     if (position >= prompt.tokens.size()) {
       batch.sources.push_back(sequence.caption[position - prompt.tokens.size()]);
     } else if (const Index media = prompt.media_row[position]; media >= 0) {
-      const Index picture = pictures[sequence.prompt_number][static_cast<std::size_t>(media / tokens_per_image)];
-      batch.sources.push_back(vocabulary + picture * tokens_per_image + media % tokens_per_image);
+      batch.sources.push_back(vocabulary + pictures[sequence.prompt_number].rows.at(static_cast<std::size_t>(media)));
     } else {
       batch.sources.push_back(prompt.tokens[position].id);
     }
@@ -122,6 +156,14 @@ inline VlmBatch make_vlm_batch(std::span<const VlmPrompt> prompts, std::span<con
     }
   }
   return batch;
+}
+
+/// The input rows [rows, C] of a batch: token embeddings, and what the model's tower makes of its pictures.
+template <class T, class Device, class Model>
+Var<T, Device> embed_batch(const Model& model, const VlmBatch& batch) {
+  Var<T, Device> features;
+  if (batch.pictures.size() > 0) features = model.features(batch.pictures.pictures());
+  return embed(model.language.embedding, features, batch.sources);
 }
 
 }  // namespace caprl

@@ -14,6 +14,10 @@
 
 namespace caprl {
 
+inline VlmPromptEncoder prompt_encoder(const ChatTemplate& chat, const TinyVlmSettings& settings) {
+  return {chat, settings.vision, {.mean = settings.image_mean, .deviation = settings.image_deviation}};
+}
+
 struct VlmPolicySettings {
   Index maximum_rows = 0;                ///< a batch of more distinct tokens is worked through by subtrees; 0: never
   bool recompute_blocks = false;         ///< keep only the inputs of transformer blocks for the backward pass
@@ -22,6 +26,14 @@ struct VlmPolicySettings {
 };
 
 /// A vision-language model with its tokenizer, as a policy.
+///
+/// Required of a model `m`:
+///   m.language                      its `Decoder`
+///   m.vision.recompute_blocks       as the decoder's
+///   m.picture_tokens(picture)       how many tokens stand for a `Picture`
+///   m.features(pictures)            what the decoder reads of them [tokens of all, C], one after the other
+///   m.positions(tokens, pictures)   the `SequencePositions` of a prompt of so many tokens with these `PlacedPicture`s
+///   prompt_encoder(chat, m.settings)   the function from an item and its media to a `VlmPrompt`
 template <class Model, class T, class Device = Cpu>
 class VlmPolicy {
  public:
@@ -33,9 +45,7 @@ class VlmPolicy {
       : model_(std::move(model)),
         settings_(settings),
         chat_(tokenizer),
-        encoder_(
-            chat_, model_.settings.vision,
-            {.patch_pixels = 1, .mean = model_.settings.image_mean, .deviation = model_.settings.image_deviation}) {
+        encoder_(prompt_encoder(chat_, model_.settings)) {
     if (tokenizer.vocabulary_size() > model_.settings.language.vocabulary_size) {
       throw Error("[VlmPolicy] expected a tokenizer of at most " +
                   std::to_string(model_.settings.language.vocabulary_size) + " tokens, got " +
@@ -60,9 +70,9 @@ class VlmPolicy {
   std::vector<RolloutGroup> generate(std::span<const Prompt> prompts, const S& sampler,
                                      const GenerateSettings& settings) const {
     const NoGradient silent;
-    const VlmBatch batch = make_vlm_batch(prompts, {}, vocabulary(), tokens_per_image());
-    auto groups = caprl::generate(model_.language, embed_rows(batch), batch.shared, sampler, settings, end_token(),
-                                  packed_ ? &*packed_ : nullptr);
+    const VlmBatch batch = make_vlm_batch(prompts, {}, model_);
+    auto groups = caprl::generate(model_.language, embed_batch<T, Device>(model_, batch), batch.shared, sampler,
+                                  settings, end_token(), packed_ ? &*packed_ : nullptr, batch.positions);
     for (RolloutGroup& group : groups) {
       for (Rollout& rollout : group) rollout.caption = caption_of(rollout.tokens);
     }
@@ -72,13 +82,14 @@ class VlmPolicy {
   /// [tokens of all captions]
   Var<T, Device> log_probabilities(std::span<const Prompt> prompts, std::span<const RolloutGroup> groups,
                                    double temperature) const {
-    VlmBatch batch = make_vlm_batch(prompts, groups, vocabulary(), tokens_per_image());
-    const Var<T, Device> rows = embed_rows(batch);
+    VlmBatch batch = make_vlm_batch(prompts, groups, model_);
+    const Var<T, Device> rows = embed_batch<T, Device>(model_, batch);
     if (settings_.maximum_rows > 0 && batch.shared.tree.rows() > settings_.maximum_rows) {
       return log_probabilities_by_parts(model_.language, rows, batch.shared.tree, std::move(batch.pairs),
-                                        1.0 / temperature, settings_.maximum_rows);
+                                        1.0 / temperature, settings_.maximum_rows, batch.positions.rows);
     }
-    return model_.language.log_probabilities(rows, batch.shared.tree, std::move(batch.pairs), 1.0 / temperature);
+    return model_.language.log_probabilities(rows, batch.shared.tree, std::move(batch.pairs), 1.0 / temperature,
+                                             batch.positions.rows);
   }
 
   /// A caption that was written by somebody as if it had been sampled: for supervised training.
@@ -95,15 +106,7 @@ class VlmPolicy {
   const Tokenizer& tokenizer() const { return chat_.tokenizer(); }
 
  private:
-  Index vocabulary() const { return model_.settings.language.vocabulary_size; }
-  Index tokens_per_image() const { return model_.settings.vision.tokens_per_image(); }
   Token end_token() const { return chat_.special_tokens().turn_end; }
-
-  Var<T, Device> embed_rows(const VlmBatch& batch) const {
-    Var<T, Device> features;
-    if (batch.pictures.size() > 0) features = model_.vision(Var<T, Device>(batch.pictures.pixels()));
-    return embed(model_.language.embedding, features, batch.sources);
-  }
 
   Caption caption_of(std::span<const Token> tokens) const {
     const bool finished = !tokens.empty() && tokens.back() == end_token();
@@ -122,7 +125,8 @@ class VlmPolicy {
   VlmPolicySettings settings_;
   std::optional<PackedProducts> packed_;
   ChatTemplate chat_;
-  VlmPromptEncoder encoder_;
+  using Encoder = decltype(prompt_encoder(std::declval<const ChatTemplate&>(), std::declval<Model&>().settings));
+  Encoder encoder_;
 };
 
 template <class T = float>

@@ -1,9 +1,9 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <cstdio>
-#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -15,6 +15,7 @@
 #include "caprl/media/clip.hpp"
 #include "caprl/media/patches.hpp"
 #include "caprl/media/resize.hpp"
+#include "caprl/model/picture.hpp"
 #include "caprl/model/vision_settings.hpp"
 #include "caprl/tensor/prefix_tree_builder.hpp"
 #include "caprl/tensor/tensor.hpp"
@@ -22,19 +23,70 @@
 
 namespace caprl {
 
-/// A picture, or a video's frame with those before it, as the vision tower reads it. Equal pixels have equal hashes and
-/// are encoded once in a batch.
-struct Picture {
-  std::uint64_t hash = 0;
-  Tensor<float> pixels;  ///< [image_size^2, 3 * temporal patch size], normalised, the frame itself last
-};
-
-/// What a vision-language policy reads: tokens, some of which stand for patches of pictures.
+/// What a vision-language policy reads: tokens, some of which stand for parts of pictures.
 struct VlmPrompt {
   std::vector<TokenKey> tokens;
-  std::vector<Index> media_row;  ///< for each token: -1, or picture * tokens per image + the patch's number
+  std::vector<Index> media_row;  ///< for each token: -1, or its row among those of the prompt's pictures, one by one
   std::vector<Picture> pictures;
+  Index picture_rows = 0;  ///< of all pictures
+
+  void append_text(std::span<const Token> text) {
+    for (const Token token : text) tokens.push_back({token, 0});
+    media_row.resize(tokens.size(), -1);
+  }
+
+  /// `count` tokens `pad` that stand for a picture. They compare by its content, its grid and times included.
+  void append_picture(Picture picture, Token pad, Index count) {
+    Fnv1a content = Fnv1a().add(picture.hash);
+    for (const Index side : {picture.grid.times, picture.grid.height, picture.grid.width}) {
+      content.add(static_cast<std::uint64_t>(side));
+    }
+    content.add(std::bit_cast<std::uint64_t>(picture.seconds_per_time));
+    for (Index part = 0; part < count; ++part) {
+      const std::uint64_t hash = Fnv1a(content).add(static_cast<std::uint64_t>(part)).value();
+      tokens.push_back({pad, hash | 1});  // 0 would mean text
+      media_row.push_back(picture_rows++);
+    }
+    pictures.push_back(std::move(picture));
+  }
 };
+
+/// The item's chat with its media in place: `append_clip(prompt, file, clip)` writes each, from the item's file of that
+/// number. `media` holds one clip for each of the item's files; an image is a clip of one frame. Throws Error where
+/// media or frames are missing.
+template <class AppendClip>
+VlmPrompt lay_out_prompt(const ChatTemplate& chat, const CaptionItem& item, std::span<const Clip> media,
+                         const AppendClip& append_clip) {
+  if (media.size() != item.media.size()) {
+    throw Error(
+        "[VlmPrompt] expected " + std::to_string(item.media.size()) + " media, got " + std::to_string(media.size()),
+        item.where);
+  }
+  std::vector<ChatMessage> messages;
+  if (!item.system.empty()) messages.push_back(ChatMessage::of_text("system", item.system));
+  ChatMessage user{"user", {}};
+  for (const MediaFile& file : item.media) {
+    user.parts.push_back({file.kind == MediaKind::image ? ChatPart::Kind::image : ChatPart::Kind::video, {}});
+  }
+  user.parts.push_back({ChatPart::Kind::text, item.prompt});
+  messages.push_back(std::move(user));
+
+  const RenderedChat rendered = chat.render(messages);
+  const std::span<const Token> text = rendered.tokens;
+  VlmPrompt prompt;
+  std::size_t written = 0;
+  for (std::size_t slot = 0; slot < rendered.media.size(); ++slot) {
+    const auto end = static_cast<std::size_t>(rendered.media[slot].position);
+    prompt.append_text(text.subspan(written, end - written));
+    written = end;
+    if (media[slot].frames.empty()) {
+      throw Error("[VlmPrompt] expected at least one frame, got none", item.media[slot].path.string());
+    }
+    append_clip(prompt, item.media[slot], media[slot]);
+  }
+  prompt.append_text(text.subspan(written));
+  return prompt;
+}
 
 /// "[mm:ss]", the form in which a policy reads and writes times. Fractions of a second are cut off.
 inline std::string time_stamp(double seconds) {
@@ -44,81 +96,36 @@ inline std::string time_stamp(double seconds) {
   return text;
 }
 
-/// Makes prompts for a vision tower with square inputs of one size. Before a video's first frame, and an image, they
-/// themselves are seen.
+/// Makes prompts for a vision tower with square inputs of one size: an image is its parts, a video the time stamp and
+/// the parts of each frame. Before a video's first frame, and an image, they themselves are seen.
 class VlmPromptEncoder {
  public:
   VlmPromptEncoder(const ChatTemplate& chat, const VisionSettings& vision, const PatchSettings& pixels)
       : chat_(chat),
         image_size_(vision.image_size),
         temporal_patch_size_(vision.temporal_patch_size),
-        tokens_per_image_(vision.tokens_per_image()),
+        tokens_per_side_(vision.grid()),
         pixels_(pixels) {
     pixels_.patch_pixels = 1;
   }
 
-  /// The item's chat with its pictures in place: an image as its patches, a video as the time stamp and the patches of
-  /// each frame. `media` holds one clip for each of the item's files; an image is a clip of one frame.
+  /// See `lay_out_prompt`.
   VlmPrompt operator()(const CaptionItem& item, std::span<const Clip> media) const {
-    if (media.size() != item.media.size()) {
-      throw Error("[VlmPromptEncoder] expected " + std::to_string(item.media.size()) + " media, got " +
-                      std::to_string(media.size()),
-                  item.where);
-    }
-    const RenderedChat rendered = chat_.render(messages(item));
-    VlmPrompt prompt;
-    Index written = 0;
-    for (std::size_t slot = 0; slot < rendered.media.size(); ++slot) {
-      append_text(prompt, std::span(rendered.tokens)
-                              .subspan(static_cast<std::size_t>(written),
-                                       static_cast<std::size_t>(rendered.media[slot].position - written)));
-      written = rendered.media[slot].position;
-      append_clip(prompt, item, slot, media[slot]);
-    }
-    append_text(prompt, std::span(rendered.tokens).subspan(static_cast<std::size_t>(written)));
-    return prompt;
+    return lay_out_prompt(chat_, item, media, [this](VlmPrompt& prompt, const MediaFile& file, const Clip& clip) {
+      append_clip(prompt, file, clip);
+    });
   }
 
  private:
-  static std::vector<ChatMessage> messages(const CaptionItem& item) {
-    std::vector<ChatMessage> messages;
-    if (!item.system.empty()) messages.push_back(ChatMessage::of_text("system", item.system));
-    ChatMessage user{"user", {}};
-    for (const MediaFile& file : item.media) {
-      user.parts.push_back({file.kind == MediaKind::image ? ChatPart::Kind::image : ChatPart::Kind::video, {}});
-    }
-    user.parts.push_back({ChatPart::Kind::text, item.prompt});
-    messages.push_back(std::move(user));
-    return messages;
-  }
-
-  static void append_text(VlmPrompt& prompt, std::span<const Token> tokens) {
-    for (const Token token : tokens) prompt.tokens.push_back({token, 0});
-    prompt.media_row.resize(prompt.tokens.size(), -1);
-  }
-
-  void append_clip(VlmPrompt& prompt, const CaptionItem& item, std::size_t file, const Clip& clip) const {
-    const bool video = item.media[file].kind == MediaKind::video;
-    if (clip.frames.empty()) {
-      throw Error("[VlmPromptEncoder] expected at least one frame, got none", item.media[file].path.string());
-    }
+  void append_clip(VlmPrompt& prompt, const MediaFile& file, const Clip& clip) const {
+    const bool video = file.kind == MediaKind::video;
     const Token pad = video ? chat_.special_tokens().video_pad : chat_.special_tokens().image_pad;
     std::vector<Image> fitted;
     for (const Frame& frame : clip.frames) {
-      if (video) append_text(prompt, chat_.tokenizer().encode(time_stamp(frame.seconds)));
+      if (video) prompt.append_text(chat_.tokenizer().encode(time_stamp(frame.seconds)));
       fitted.push_back(fit(frame.image));
-      append_picture(prompt, pad, picture(fitted));
+      prompt.append_picture(picture(fitted), pad, tokens_per_side_ * tokens_per_side_);
     }
-  }
-
-  void append_picture(VlmPrompt& prompt, Token pad, Picture picture) const {
-    const auto first = static_cast<Index>(prompt.pictures.size()) * tokens_per_image_;
-    for (Index patch = 0; patch < tokens_per_image_; ++patch) {
-      const std::uint64_t hash = Fnv1a().add(picture.hash).add(static_cast<std::uint64_t>(patch)).value();
-      prompt.tokens.push_back({pad, hash | 1});  // 0 would mean text
-      prompt.media_row.push_back(first + patch);
-    }
-    prompt.pictures.push_back(std::move(picture));
   }
 
   Image fit(const Image& image) const {
@@ -130,7 +137,8 @@ class VlmPromptEncoder {
   Picture picture(std::span<const Image> frames) const {
     const auto last = static_cast<Index>(frames.size()) - 1;
     Fnv1a hash;
-    Picture picture{0, Tensor<float>({image_size_ * image_size_, 3 * temporal_patch_size_})};
+    Picture picture{.pixels = Tensor<float>({image_size_ * image_size_, 3 * temporal_patch_size_}),
+                    .grid = {.times = 1, .height = tokens_per_side_, .width = tokens_per_side_}};
     for (Index i = 0; i < temporal_patch_size_; ++i) {
       const Index frame = std::max<Index>(0, last - (temporal_patch_size_ - 1 - i));
       const Image& seen = frames[static_cast<std::size_t>(frame)];
@@ -144,7 +152,7 @@ class VlmPromptEncoder {
   ChatTemplate chat_;
   Index image_size_;
   Index temporal_patch_size_;
-  Index tokens_per_image_;
+  Index tokens_per_side_;
   PatchSettings pixels_;
 };
 

@@ -1,0 +1,101 @@
+#pragma once
+
+#include <algorithm>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "caprl/model/decoder.hpp"
+#include "caprl/model/model_folder.hpp"
+#include "caprl/model/multimodal_positions.hpp"
+#include "caprl/model/picture.hpp"
+#include "caprl/model/qwen25_vision_tower.hpp"
+#include "caprl/model/qwen25_vl_config.hpp"
+
+namespace caprl {
+
+/// Qwen2.5-VL (Bai et al., 2025, arXiv 2502.13923): pictures and videos of any size, with positions of time, height and
+/// width.
+template <class T, class Device = Cpu>
+struct Qwen25Vl {
+  Qwen25VlSettings settings;
+  Qwen25VisionTower<T, Device> vision;
+  Decoder<T, Device> language;
+
+  explicit Qwen25Vl(const Qwen25VlSettings& sizes) : settings(sizes), vision(sizes.vision), language(sizes.language) {
+    require(sizes.vision.output_size == sizes.language.block.hidden_size && sizes.language.rotary.axes() == 3,
+            "[Qwen25Vl] expected a tower whose output has the language model's features, and positions on three axes");
+  }
+
+  /// What the language model reads of pictures [tokens of all, C], one after the other.
+  Var<T, Device> features(std::span<const Picture> pictures) const {
+    std::vector<VisionGrid> grids;
+    for (const Picture& picture : pictures) grids.push_back(picture.grid);
+    return vision(Var<T, Device>(stacked_pixels(pictures)), grids);
+  }
+  Index picture_tokens(const Picture& picture) const { return settings.vision.token_grid(picture.grid).patches(); }
+  /// The positions of a prompt's `tokens` tokens; see `multimodal_positions`.
+  SequencePositions positions(Index tokens, std::span<const PlacedPicture> pictures) const {
+    std::vector<MediaTokens> media;
+    for (const PlacedPicture& placed : pictures) {
+      const auto seconds = static_cast<float>(placed.picture->seconds_per_time);
+      media.push_back({.begin = placed.begin,
+                       .grid = settings.vision.token_grid(placed.picture->grid),
+                       .time_interval = static_cast<float>(settings.vision.tokens_per_second) * seconds});
+    }
+    return multimodal_positions(tokens, media);
+  }
+
+  /// Names as published folders have them.
+  template <class Visit>
+  void visit(const std::string& prefix, const Visit& visit) const {
+    vision.visit(prefix + "visual.", visit);
+    language.visit(prefix, visit);
+  }
+};
+
+namespace detail {
+
+/// The name of a tensor where transformers 4.52 to 4.57 saved modules as they are nested.
+inline std::string nested_qwen25_vl_name(const std::string& published) {
+  if (published.starts_with("visual.")) return "model." + published;
+  const std::string language = "model.";
+  return published.starts_with(language) ? "model.language_model." + published.substr(language.size()) : published;
+}
+
+}  // namespace detail
+
+/// A model from a Hugging Face folder; its weights may be in one file or in several, and be named as published folders
+/// name them (as transformers 5 does too), or by the modules that hold them (`model.visual.`, `model.language_model.`).
+/// Throws Error naming the file and field, or the tensor, that is not as expected.
+template <class T = float>
+Qwen25Vl<T> load_qwen25_vl_model(const std::filesystem::path& folder) {
+  Qwen25Vl<T> model(read_qwen25_vl_settings(folder / "config.json"));
+  const WeightFiles files(folder);
+  auto blocks = named_blocks<T>(model);
+  if (files.contains(detail::nested_qwen25_vl_name("model.norm.weight"))) {
+    for (auto& block : blocks) block.name = detail::nested_qwen25_vl_name(block.name);
+  }
+  load_weights(blocks, files);
+  return model;
+}
+
+/// The same with its tokenizer.
+template <class T = float>
+ModelFolder<Qwen25Vl<T>> load_qwen25_vl(const std::filesystem::path& folder) {
+  return {load_qwen25_vl_model<T>(folder), Tokenizer::from_file(folder / "tokenizer.json"), folder};
+}
+
+/// Writes a folder that Hugging Face transformers opens as Qwen2_5_VLForConditionalGeneration, laid out and named as
+/// published ones are, at once or not at all; `tokenizer_file` is copied into it.
+template <class T>
+void save_qwen25_vl(const Qwen25Vl<T>& model, const std::filesystem::path& tokenizer_file,
+                    const std::filesystem::path& folder, WeightFormat format = WeightFormat::float32) {
+  Json config = qwen25_vl_config(model.settings);
+  config["torch_dtype"] = format == WeightFormat::bf16 ? "bfloat16" : "float32";
+  save_model_folder<T>(model, config, tokenizer_file, folder, format);
+}
+
+}  // namespace caprl
