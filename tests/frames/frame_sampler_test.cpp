@@ -9,10 +9,13 @@
 
 #include "caprl/frames/fixed_rate.hpp"
 #include "caprl/frames/key_frames.hpp"
+#include "caprl/frames/load_qwen_frames.hpp"
+#include "caprl/frames/qwen_frames.hpp"
 #include "caprl/frames/scene_change.hpp"
 #include "caprl/frames/spread.hpp"
 #include "caprl/frames/uniform.hpp"
 #include "support/frame_sampler_laws.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace caprl;
 
@@ -38,6 +41,8 @@ struct CannotBeCalled {};
 static_assert(FrameSampler<FirstFrame>);
 static_assert(FrameSampler<Uniform>);
 static_assert(FrameSampler<FixedRate>);
+static_assert(FrameSampler<Qwen2VlFrames>);
+static_assert(FrameSampler<Qwen3VlFrames>);
 static_assert(FrameSampler<KeyFrames>);
 static_assert(FrameSampler<SceneChange>);
 static_assert(!FrameSampler<GivesInts>);
@@ -77,6 +82,11 @@ TEST_CASE("every sampler keeps the laws") {
     check_frame_sampler_laws(Uniform{.frames = limit}, limit);
     check_frame_sampler_laws(FixedRate{.frames_per_second = 2, .minimum = 1, .maximum = limit}, limit);
     check_frame_sampler_laws(FixedRate{.frames_per_second = 1000, .minimum = limit, .maximum = limit}, limit);
+    check_frame_sampler_laws(Qwen2VlFrames{.frames_per_second = 2, .minimum = 1, .maximum = limit}, limit);
+    check_frame_sampler_laws(Qwen2VlFrames{.frames_per_second = 1000, .minimum = limit, .maximum = limit}, limit);
+    check_frame_sampler_laws(Qwen2VlFrames{.frames = limit}, limit + 1);  // to the nearest whole patch
+    check_frame_sampler_laws(Qwen3VlFrames{.frames_per_second = 2, .minimum = 1, .maximum = limit}, limit);
+    check_frame_sampler_laws(Qwen3VlFrames{.frames = limit}, limit);
     check_frame_sampler_laws(KeyFrames{.maximum = limit}, limit);
     check_frame_sampler_laws(SceneChange{.threshold = 0.2, .minimum_gap_seconds = 0, .maximum = limit}, limit);
   }
@@ -130,6 +140,64 @@ TEST_CASE("fixed rate takes the frames at its ticks, within its limits") {
         all(30));
 }
 
+TEST_CASE("Qwen's samplers take the frames that the video processors take") {
+  const Json fixture = load_json(CAPRL_TEST_DATA "/media/qwen_processors.json");
+  for (const Json& row : fixture["frames"]) {
+    CAPTURE(row.dump());
+    const VideoTimeline timeline = timeline_of(row[1], row[2]);
+    const auto limits = [&](auto sampler) {
+      if (row[3] != 0) sampler.frames_per_second = row[3];
+      sampler.minimum = row[4];
+      sampler.maximum = row[5];
+      if (row[6] != 0) sampler.frames = row[6].get<Index>();
+      return sampler(timeline, no_look);
+    };
+    const std::vector<Index> expected = row[7];
+    CHECK((row[0] == "Qwen3VLVideoProcessor" ? limits(Qwen3VlFrames{}) : limits(Qwen2VlFrames{})) == expected);
+  }
+  CHECK(fixture["frames"].size() == 98);
+}
+
+TEST_CASE("where the video processors fail, Qwen's samplers take what there is") {
+  const VideoTimeline seventeen = timeline_of(17, 8);
+  const std::vector<Index> fourteen = Qwen2VlFrames{.frames = 14}(seventeen, no_look);
+  CHECK(fourteen.size() == 14);  // torch.arange(0, 17, 17 / 14) has a fifteenth, 17
+  CHECK(fourteen.back() == 15);
+  CHECK(Qwen2VlFrames{.frames = 30}(seventeen, no_look).size() == 16);
+  CHECK(Qwen2VlFrames{}(timeline_of(1, 8), no_look) == std::vector<Index>{0});
+  CHECK(Qwen3VlFrames{.frames = 30}(seventeen, no_look) == all(17));
+  CHECK(Qwen3VlFrames{}(timeline_of(1, 8), no_look) == std::vector<Index>{0});
+  CHECK(Qwen2VlFrames{}(VideoTimeline{}, no_look).empty());
+  CHECK(Qwen3VlFrames{}(VideoTimeline{}, no_look).empty());
+}
+
+TEST_CASE("the rate of a video that states none is its frames by its duration") {
+  VideoTimeline timeline = timeline_of(80, 10);
+  timeline.frames_per_second = 0;
+  CHECK(Qwen3VlFrames{}(timeline, no_look) == spread_evenly(80, 16));
+}
+
+TEST_CASE("a folder says how its videos are sampled") {
+  const caprl::testing::TemporaryFolder folder;
+  const auto write = [&](const std::string& json) { folder.file("video_preprocessor_config.json", json); };
+  write(R"({"fps": 1.5, "min_frames": 6, "max_frames": 30, "temporal_patch_size": 3, "num_frames": null})");
+  const Qwen2VlFrames sampler = load_qwen2_vl_frames(folder.path());
+  CHECK(sampler.frames_per_second == 1.5);
+  CHECK(sampler.minimum == 6);
+  CHECK(sampler.maximum == 30);
+  CHECK(sampler.frames_per_patch == 3);
+  CHECK(!sampler.frames);
+  write(R"({"num_frames": 12})");
+  CHECK(load_qwen3_vl_frames(folder.path()).frames == Index{12});
+  write(R"({"num_frames": 12, "fps": 2})");
+  CHECK_THROWS_WITH_AS(load_qwen3_vl_frames(folder.path()), doctest::Contains("field fps: expected fps or num_frames"),
+                       Error);
+  write(R"({"min_frames": 12, "max_frames": 2})");
+  CHECK_THROWS_WITH_AS(load_qwen3_vl_frames(folder.path()), doctest::Contains("field min_frames"), Error);
+  write(R"({"fps": 0})");
+  CHECK_THROWS_WITH_AS(load_qwen2_vl_frames(folder.path()), doctest::Contains("field fps"), Error);
+}
+
 TEST_CASE("key frames are thinned evenly") {
   const VideoTimeline timeline = timeline_of(100, 25, 10);
   CHECK(KeyFrames{.maximum = 10}(timeline, no_look) == std::vector<Index>{0, 10, 20, 30, 40, 50, 60, 70, 80, 90});
@@ -159,6 +227,11 @@ TEST_CASE("impossible settings are errors that name the setting") {
   CHECK_THROWS_WITH_AS(FixedRate{.frames_per_second = 0}(timeline, no_look), doctest::Contains("frames_per_second"),
                        Error);
   CHECK_THROWS_WITH_AS((FixedRate{.minimum = 5, .maximum = 4}(timeline, no_look)), doctest::Contains("minimum"), Error);
+  CHECK_THROWS_WITH_AS(Qwen2VlFrames{.frames = 0}(timeline, no_look), doctest::Contains("[Qwen2VlFrames]"), Error);
+  CHECK_THROWS_WITH_AS(Qwen2VlFrames{.frames_per_patch = 0}(timeline, no_look), doctest::Contains("frames_per_patch"),
+                       Error);
+  CHECK_THROWS_WITH_AS((Qwen3VlFrames{.minimum = 5, .maximum = 4}(timeline, no_look)), doctest::Contains("minimum"),
+                       Error);
   CHECK_THROWS_WITH_AS(KeyFrames{.maximum = 0}(timeline, no_look), doctest::Contains("[KeyFrames]"), Error);
   CHECK_THROWS_WITH_AS(SceneChange{.maximum = 0}(timeline, no_look), doctest::Contains("[SceneChange]"), Error);
 }

@@ -40,6 +40,20 @@ TEST_CASE("A chat is what its text, tokenized as a whole, would be") {
   CHECK(rendered.media.empty());
 }
 
+TEST_CASE("A chat without a system message begins with the default one, if there is one") {
+  const ChatTemplate chat(tiny().tokenizer(), caprl::default_system::qwen2_vl);
+  const auto text = [&](const std::vector<ChatMessage>& messages) {
+    return chat.tokenizer().decode(chat.render(messages, {.generation_prompt = false}).tokens);
+  };
+  const ChatMessage user = ChatMessage::of_text("user", "Hi"), system = ChatMessage::of_text("system", "Be brief.");
+  CHECK(text({user, user}) ==
+        "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n"
+        "<|im_start|>user\nHi<|im_end|>\n");
+  CHECK(text({system, user}) == "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n");
+  CHECK(text({ChatMessage::of_text("system", "")}) == "<|im_start|>system\n<|im_end|>\n");
+  CHECK(text({}).empty());
+}
+
 TEST_CASE("Media slots lie between the vision tokens") {
   const ChatTemplate chat = tiny();
   const ChatMessage message{"user",

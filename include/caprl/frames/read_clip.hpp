@@ -52,12 +52,13 @@ Clip read_clip(VideoReader& reader, const Sampler& sampler, ImageSize target = {
   VideoLook look(reader);
   const std::vector<Index> chosen = sampler(reader.timeline(), look);
   check_sampled_frames(chosen, reader.timeline(), reader.path());
-  Clip clip{{}, reader.timeline().duration_seconds};
+  const VideoTimeline& timeline = reader.timeline();
+  Clip clip{{}, timeline.duration_seconds, timeline.frames(), timeline.frames_per_second};
   clip.frames.reserve(chosen.size());
   reader.for_each_frame(
       chosen,
-      [&](Index, double seconds, Image& image) {
-        clip.frames.push_back({std::move(image), seconds});
+      [&](Index number, double seconds, Image& image) {
+        clip.frames.push_back({std::move(image), seconds, number});
       },
       target);
   return clip;

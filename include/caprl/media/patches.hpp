@@ -36,15 +36,16 @@ inline ImageSize patch_grid(ImageSize size, const PatchSettings& settings) {
 
 namespace detail {
 
-/// One patch: its row is [3, patch, patch], channels outermost, as a convolution's weights are stored.
-inline void write_patch(const Image& image, Index top, Index left, const std::array<float, 3>& scale,
-                        const std::array<float, 3>& shift, Index side, float* row) {
+/// One patch's channels, each [side, side] and `pitch` values after the one before, as a convolution's weights are
+/// stored. `value(channel, byte)` normalises.
+template <class Value>
+void write_patch(const Image& image, Index top, Index left, Index side, const Value& value, float* row, Index pitch) {
   for (Index channel = 0; channel < 3; ++channel) {
     const auto c = static_cast<std::size_t>(channel);
     for (Index y = 0; y < side; ++y) {
       const std::uint8_t* source = image.pixel(top + y, left) + channel;
-      float* target = row + (channel * side + y) * side;
-      for (Index x = 0; x < side; ++x) target[x] = static_cast<float>(source[x * 3]) * scale[c] + shift[c];
+      float* target = row + channel * pitch + y * side;
+      for (Index x = 0; x < side; ++x) target[x] = value(c, source[x * 3]);
     }
   }
 }
@@ -68,10 +69,12 @@ inline void write_patches(std::span<const Image> images, const PatchSettings& se
     scale[c] = 1.0f / (255.0f * settings.deviation[c]);
     shift[c] = -settings.mean[c] / settings.deviation[c];
   }
+  const auto value = [&](std::size_t c, std::uint8_t byte) { return static_cast<float>(byte) * scale[c] + shift[c]; };
+  const Index side = settings.patch_pixels;
   parallel_for(rows.rows, 64, [&](Index r) {
     const Index patch = r % patches;
-    detail::write_patch(images[static_cast<std::size_t>(r / patches)], patch / grid.width * settings.patch_pixels,
-                        patch % grid.width * settings.patch_pixels, scale, shift, settings.patch_pixels, rows.row(r));
+    detail::write_patch(images[static_cast<std::size_t>(r / patches)], patch / grid.width * side,
+                        patch % grid.width * side, side, value, rows.row(r), side * side);
   });
 }
 

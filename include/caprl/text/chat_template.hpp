@@ -47,20 +47,33 @@ struct RenderedChat {
   std::vector<MediaSlot> media;
 };
 
+/// The system messages with which published chat templates begin a chat that has none. Those of Qwen3 and Qwen3-VL
+/// have no such message.
+namespace default_system {
+inline constexpr const char* qwen2_vl = "You are a helpful assistant.";  ///< Qwen2, Qwen2-VL, Qwen2.5-VL
+inline constexpr const char* qwen2_5 = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.";
+}  // namespace default_system
+
 /// The chat format of Qwen (ChatML): <|im_start|>role\ncontent<|im_end|>\n for each message.
 ///
 /// Special tokens are placed as ids and everything else is encoded as plain text, so that no content can begin or end
-/// a turn. The ids are those that Qwen's own template gives, tokenized as a whole, without its default system message.
+/// a turn. The ids are those that Qwen's own template gives, tokenized as a whole.
 class ChatTemplate {
  public:
+  /// A chat that does not begin with a system message is given `default_system_message` as one, unless that is empty.
   /// Throws `Error` where the tokenizer lacks one of the special tokens.
-  explicit ChatTemplate(Tokenizer tokenizer)
-      : tokenizer_(std::move(tokenizer)), special_(SpecialTokenIds::of(tokenizer_)) {}
+  explicit ChatTemplate(Tokenizer tokenizer, std::string default_system_message = {})
+      : tokenizer_(std::move(tokenizer)),
+        special_(SpecialTokenIds::of(tokenizer_)),
+        default_system_message_(std::move(default_system_message)) {}
 
   RenderedChat render(const std::vector<ChatMessage>& messages, const ChatOptions& options = {}) const {
     require(options.generation_prompt || (options.assistant_prefill.empty() && !options.empty_thinking),
             "[ChatTemplate] expected generation_prompt where the assistant's turn shall begin with something");
     Writer writer{*this, {}, {}};
+    if (!default_system_message_.empty() && !messages.empty() && messages[0].role != "system") {
+      write_message(ChatMessage::of_text("system", default_system_message_), writer);
+    }
     for (const ChatMessage& message : messages) write_message(message, writer);
     if (options.generation_prompt) {
       writer.special(special_.turn_start);
@@ -125,6 +138,7 @@ class ChatTemplate {
 
   Tokenizer tokenizer_;
   SpecialTokenIds special_;
+  std::string default_system_message_;
 };
 
 }  // namespace caprl
