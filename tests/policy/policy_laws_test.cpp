@@ -2,11 +2,13 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "caprl/autograd/embedding.hpp"
 #include "caprl/autograd/log_probability.hpp"
+#include "caprl/policy/qwen25_vl_policy.hpp"
 #include "caprl/policy/vlm_policy.hpp"
 #include "support/tiny_world.hpp"
 
@@ -141,6 +143,52 @@ struct Silent {  // all that a policy has but generate
 };
 static_assert(!Policy<Silent>);
 
+Qwen25Vl<float> small_qwen25_vl(const Tokenizer& tokenizer) {
+  Qwen25VlSettings settings;
+  settings.language = small_decoder_settings(tokenizer);
+  settings.language.block.query_key_value_bias = true;
+  settings.language.rotary.sections = {2, 1, 1};
+  settings.vision = {.block = {.hidden_size = 16,
+                               .intermediate_size = 24,
+                               .attention_heads = 2,
+                               .key_value_heads = 2,
+                               .head_size = 8,
+                               .query_key_value_bias = true,
+                               .output_bias = true,
+                               .mlp_bias = true},
+                     .layers = 2,
+                     .patch_size = 4,
+                     .window_size = 16,
+                     .full_attention = {1},
+                     .output_size = settings.language.block.hidden_size};
+  settings.images.patches.patch_pixels = settings.videos.patches.patch_pixels = 4;
+  settings.images.budget = settings.videos.budget = {64, 1024};
+  Qwen25Vl<float> model(settings);
+  initialize<float>(model, settings.language.layers, 1, ends_residual_branch);
+  return model;
+}
+
+/// `frames` pictures of noise, half a second each.
+Clip noise_clip(std::uint32_t number, ImageSize size, Index frames) {
+  Clip clip{.frames = {}, .duration_seconds = 0.5 * static_cast<double>(frames)};
+  for (Index f = 0; f < frames; ++f) {
+    Image image(size);
+    RandomStream stream({.seed = 7, .item = number, .sample = static_cast<std::uint32_t>(f)});
+    for (std::uint8_t& value : image.rgb) value = static_cast<std::uint8_t>(stream.below(256));
+    clip.frames.push_back({.image = std::move(image), .seconds = 0.5 * static_cast<double>(f)});
+  }
+  return clip;
+}
+
+VlmPrompt encode(const Qwen25VlPolicy<>& policy, const std::vector<Clip>& media) {
+  CaptionItem item = image_item();
+  item.media.clear();
+  for (const Clip& clip : media) {
+    item.media.push_back({clip.frames.size() > 1 ? MediaKind::video : MediaKind::image, "media"});
+  }
+  return policy.encode(item, media);
+}
+
 std::vector<std::string> broken_laws(Fault fault) {
   const std::vector<Token> prompts{3, 7, 5};
   return broken_policy_laws(BigramPolicy(fault), prompts);
@@ -161,6 +209,37 @@ TEST_CASE("the tiny vision-language policy keeps the laws of policies, in every 
     }
     check_policy_laws(policy, prompts);
   }
+}
+
+TEST_CASE("a policy of Qwen2.5-VL keeps the laws of policies with pictures of several sizes and a video") {
+  const Tokenizer tokenizer = small_tokenizer();
+  for (const VlmPolicySettings& settings :
+       {VlmPolicySettings{}, VlmPolicySettings{.maximum_rows = 20}, VlmPolicySettings{.recompute_blocks = true}}) {
+    const Qwen25VlPolicy<> policy(small_qwen25_vl(tokenizer), tokenizer, settings);
+    const std::vector<VlmPrompt> prompts{encode(policy, {noise_clip(1, {16, 40}, 1)}),
+                                         encode(policy, {noise_clip(2, {24, 24}, 1), noise_clip(1, {16, 40}, 1)}),
+                                         encode(policy, {noise_clip(3, {16, 24}, 5)})};
+    check_policy_laws(policy, prompts);
+  }
+}
+
+TEST_CASE("prompts of Qwen2.5-VL hold a picture as a whole, at its size, after its system message") {
+  const Tokenizer tokenizer = small_tokenizer();
+  const Qwen25VlPolicy<> policy(small_qwen25_vl(tokenizer), tokenizer);
+  const VlmPrompt prompt = encode(policy, {noise_clip(1, {16, 40}, 1), noise_clip(3, {16, 24}, 5)});
+  REQUIRE(prompt.pictures.size() == 2);
+  CHECK(prompt.pictures[0].grid == VisionGrid{1, 4, 10});
+  CHECK(prompt.pictures[1].grid == VisionGrid{3, 4, 6});
+  CHECK(prompt.pictures[1].seconds_per_time == doctest::Approx(1.0));  // two frames of half a second
+  const auto pads = [&](const char* name) {
+    return std::ranges::count(prompt.tokens, *tokenizer.id_of(name), &TokenKey::id);
+  };
+  CHECK(pads("<|image_pad|>") == 10);
+  CHECK(pads("<|video_pad|>") == 18);
+  CHECK(prompt.picture_rows == 28);
+  std::vector<Token> text;
+  for (const TokenKey& token : prompt.tokens) text.push_back(token.id);
+  CHECK(tokenizer.decode_any(text).find("system\nYou are a helpful assistant.") != std::string::npos);
 }
 
 TEST_CASE("a policy of a user's own keeps the laws, and each fault breaks the law that it should") {

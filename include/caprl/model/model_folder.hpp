@@ -1,6 +1,8 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "caprl/io/atomic_directory.hpp"
 #include "caprl/io/atomic_file.hpp"
@@ -20,13 +22,19 @@ struct ModelFolder {
   std::filesystem::path folder;  ///< where it was read from
 };
 
-/// Writes the folder at once or not at all. `tokenizer_file` is copied into it.
+/// Writes the folder at once or not at all. `tokenizer_file` is copied into it, and those of the text files
+/// `companions` that stand beside it.
 template <class T, class Model>
 void save_model_folder(const Model& model, const Json& config, const std::filesystem::path& tokenizer_file,
-                       const std::filesystem::path& folder, WeightFormat format) {
+                       const std::filesystem::path& folder, WeightFormat format,
+                       const std::vector<std::string>& companions = {}) {
   AtomicDirectory directory(folder);
   write_file_atomically(directory.path() / "config.json", config.dump(2) + "\n");
   write_file_atomically(directory.path() / "tokenizer.json", read_text_file(tokenizer_file));
+  for (const std::string& name : companions) {
+    const std::filesystem::path beside = tokenizer_file.parent_path() / name;
+    if (std::filesystem::exists(beside)) write_file_atomically(directory.path() / name, read_text_file(beside));
+  }
   save_weights<T>(model, directory.path() / "model.safetensors", format);
   directory.commit();
 }

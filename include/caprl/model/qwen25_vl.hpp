@@ -82,20 +82,26 @@ Qwen25Vl<T> load_qwen25_vl_model(const std::filesystem::path& folder) {
   return model;
 }
 
-/// The same with its tokenizer.
+/// The same with its tokenizer, and how its pictures become patches.
 template <class T = float>
 ModelFolder<Qwen25Vl<T>> load_qwen25_vl(const std::filesystem::path& folder) {
-  return {load_qwen25_vl_model<T>(folder), Tokenizer::from_file(folder / "tokenizer.json"), folder};
+  Qwen25Vl<T> model = load_qwen25_vl_model<T>(folder);
+  read_qwen25_vl_preprocessing(folder, model.settings);
+  return {std::move(model), Tokenizer::from_file(folder / "tokenizer.json"), folder};
 }
 
 /// Writes a folder that Hugging Face transformers opens as Qwen2_5_VLForConditionalGeneration, laid out and named as
-/// published ones are, at once or not at all; `tokenizer_file` is copied into it.
+/// published ones are, at once or not at all. `tokenizer_file` is copied into it, and what stands beside that for
+/// processors.
 template <class T>
 void save_qwen25_vl(const Qwen25Vl<T>& model, const std::filesystem::path& tokenizer_file,
                     const std::filesystem::path& folder, WeightFormat format = WeightFormat::float32) {
   Json config = qwen25_vl_config(model.settings);
   config["torch_dtype"] = format == WeightFormat::bf16 ? "bfloat16" : "float32";
-  save_model_folder<T>(model, config, tokenizer_file, folder, format);
+  save_model_folder<T>(
+      model, config, tokenizer_file, folder, format,
+      {"preprocessor_config.json", "video_preprocessor_config.json", "processor_config.json", "tokenizer_config.json",
+       "chat_template.json", "chat_template.jinja", "generation_config.json"});
 }
 
 }  // namespace caprl

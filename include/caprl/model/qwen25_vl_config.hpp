@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "caprl/io/json_file.hpp"
+#include "caprl/media/load_vision_preprocessing.hpp"
 #include "caprl/model/decoder_config.hpp"
 #include "caprl/model/qwen25_vision_settings.hpp"
 
@@ -19,6 +20,8 @@ struct Qwen25VlSettings {
   Token video_token = 0;  ///< of a video
   Token vision_start_token = 0;
   Token vision_end_token = 0;
+  ImagePreprocessing images{};  ///< how pictures become patches; not in config.json
+  VideoPreprocessing videos{};
 };
 
 namespace detail {
@@ -126,6 +129,26 @@ inline Qwen25VlSettings read_qwen25_vl_settings(const std::filesystem::path& con
   settings.vision_start_token = detail::read_media_token(fields, "vision_start_token_id", vocabulary);
   settings.vision_end_token = detail::read_media_token(fields, "vision_end_token_id", vocabulary);
   return settings;
+}
+
+/// Reads from a folder how its model's pictures and videos become patches. Throws Error where that is not said, or does
+/// not fit the vision tower.
+inline void read_qwen25_vl_preprocessing(const std::filesystem::path& folder, Qwen25VlSettings& settings) {
+  settings.images = load_image_preprocessing(folder);
+  settings.videos = load_video_preprocessing(folder, VideoProcessor::qwen2_vl);
+  for (const VisionPatchSettings& patches : {settings.images.patches, settings.videos.patches}) {
+    const Qwen25VisionSettings& tower = settings.vision;
+    if (patches.patch_pixels == tower.patch_size && patches.merge == tower.spatial_merge_size &&
+        patches.frames_per_patch == tower.temporal_patch_size) {
+      continue;
+    }
+    throw Error("[read_qwen25_vl_preprocessing] expected the vision tower's patch_size, merge_size and " +
+                    std::string("temporal_patch_size: ") + std::to_string(tower.patch_size) + ", " +
+                    std::to_string(tower.spatial_merge_size) + " and " + std::to_string(tower.temporal_patch_size) +
+                    "; got " + std::to_string(patches.patch_pixels) + ", " + std::to_string(patches.merge) + " and " +
+                    std::to_string(patches.frames_per_patch),
+                folder.string(), "take the processor's files from the folder that the model came from");
+  }
 }
 
 /// The config.json of the settings, laid out as published folders are: every version of transformers reads that.

@@ -14,6 +14,9 @@
 
 namespace caprl {
 
+inline ChatTemplate chat_template(const Tokenizer& tokenizer, const TinyVlmSettings&) {
+  return ChatTemplate(tokenizer);
+}
 inline VlmPromptEncoder prompt_encoder(const ChatTemplate& chat, const TinyVlmSettings& settings) {
   return {chat, settings.vision, {.mean = settings.image_mean, .deviation = settings.image_deviation}};
 }
@@ -28,12 +31,13 @@ struct VlmPolicySettings {
 /// A vision-language model with its tokenizer, as a policy.
 ///
 /// Required of a model `m`:
-///   m.language                      its `Decoder`
-///   m.vision.recompute_blocks       as the decoder's
-///   m.picture_tokens(picture)       how many tokens stand for a `Picture`
-///   m.features(pictures)            what the decoder reads of them [tokens of all, C], one after the other
-///   m.positions(tokens, pictures)   the `SequencePositions` of a prompt of so many tokens with these `PlacedPicture`s
-///   prompt_encoder(chat, m.settings)   the function from an item and its media to a `VlmPrompt`
+///   m.language                             its `Decoder`
+///   m.vision.recompute_blocks              as the decoder's
+///   m.picture_tokens(picture)              how many tokens stand for a `Picture`
+///   m.features(pictures)                   what the decoder reads of them [tokens of all, C], one after the other
+///   m.positions(tokens, pictures)          the `SequencePositions` of so many tokens with these `PlacedPicture`s
+///   chat_template(tokenizer, m.settings)   its `ChatTemplate`
+///   prompt_encoder(chat, m.settings)       the function from an item and its media to a `VlmPrompt`
 template <class Model, class T, class Device = Cpu>
 class VlmPolicy {
  public:
@@ -44,7 +48,7 @@ class VlmPolicy {
   VlmPolicy(Model model, const Tokenizer& tokenizer, const VlmPolicySettings& settings = {})
       : model_(std::move(model)),
         settings_(settings),
-        chat_(tokenizer),
+        chat_(chat_template(tokenizer, model_.settings)),
         encoder_(prompt_encoder(chat_, model_.settings)) {
     if (tokenizer.vocabulary_size() > model_.settings.language.vocabulary_size) {
       throw Error("[VlmPolicy] expected a tokenizer of at most " +
