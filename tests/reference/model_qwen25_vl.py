@@ -54,7 +54,8 @@ CASES = {
                   [[3, ("image", (1, 6, 10), 0), 4], [2, ("video", (3, 4, 6), 1.75), 3, ("image", (1, 2, 2), 0), 2], [5]]),
     # modules' names as transformers 4.52 to 4.57 saved them; tied head; one patch a token; stretched angles; no text at the start
     "nested": (TEXT | rope([1, 0, 3], **YARN) | dict(num_key_value_heads=2, max_position_embeddings=128),
-               VISION | dict(hidden_size=16, spatial_merge_size=1, window_size=6, fullatt_block_indexes=[0, 2]), True,
+               VISION | dict(hidden_size=16, spatial_merge_size=1, window_size=6, fullatt_block_indexes=[0, 2],
+                             rope_parameters=dict(rope_type="axial", rope_theta=200.0)), True,
                [[("image", (1, 3, 4), 0), ("image", (1, 4, 5), 0), 3], [1, ("video", (2, 5, 5), 0.3), 2]]),
     # as transformers 5 saves, in several files; windows alone; a frame a patch; 3 x 3 patches a token
     "newest": (TEXT | rope([1, 2, 5]) | dict(num_attention_heads=1, num_hidden_layers=1),
