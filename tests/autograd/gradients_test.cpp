@@ -9,6 +9,7 @@
 #include "caprl/autograd/convolution.hpp"
 #include "caprl/autograd/embedding.hpp"
 #include "caprl/autograd/log_probability.hpp"
+#include "caprl/autograd/reshape.hpp"
 #include "caprl/autograd/take_rows.hpp"
 #include "caprl/model/decoder.hpp"
 #include "caprl/model/log_probabilities_by_parts.hpp"
@@ -133,6 +134,13 @@ TEST_CASE("gradients of embedding rows from a table and from features") {
   const Var<double> features(random_tensor({3, 4}, 2), true);
   check_gradients({features}, {table}, [&] { return embed(table, features, {5, 0, 7, 5, 6, 8, 6}); });
   CHECK_THROWS_AS(embed(table, features, {9}), Error);
+}
+
+TEST_CASE("gradients of a product in another shape") {
+  const Var<double> x(random_tensor({6, 4}, 1), true);
+  const auto weight = random_parameter({2, 8}, 2);
+  check_gradients({x}, {weight}, [&] { return linear(reshape(x, {3, 8}), weight); });
+  CHECK_THROWS_AS(reshape(x, {5, 5}), Error);
 }
 
 TEST_CASE("gradients of rows that are taken, some of them twice") {

@@ -101,6 +101,13 @@ std::vector<double> log_probabilities_apart(const Qwen25Vl<float>& model, std::s
   return all;
 }
 
+void write_preprocessor(const std::filesystem::path& folder, Index patch_size, const Qwen25VisionSettings& vision) {
+  std::ofstream(folder / "preprocessor_config.json") << Json{{"image_processor_type", "Qwen2VLImageProcessor"},
+                                                             {"patch_size", patch_size},
+                                                             {"merge_size", vision.spatial_merge_size},
+                                                             {"temporal_patch_size", vision.temporal_patch_size}};
+}
+
 /// Greedy continuations of 64 tokens of all prompts together.
 std::vector<std::vector<Token>> continued(const Case& of, const PackedProducts* packed) {
   const NoGradient silent;
@@ -285,12 +292,16 @@ TEST_CASE("a folder that is written is read again to the bit, whatever layout it
   const char* kept = std::getenv("CAPRL_SAVED_QWEN25_VL");
   const testing::TemporaryFolder temporary;
   const std::filesystem::path root = kept != nullptr ? std::filesystem::path(kept) : temporary.path();
-  const auto tokenizer = std::filesystem::path(CAPRL_TEST_DATA) / "../../examples/weights/judge1/tokenizer.json";
+  const auto source = temporary.path() / "source";
+  std::filesystem::create_directory(source);
+  std::filesystem::copy(std::filesystem::path(CAPRL_TEST_DATA) / "../../examples/weights/judge1/tokenizer.json", source);
   for (const std::string& name : folders) {
     CAPTURE(name);
     const Qwen25Vl<float> model = load_qwen25_vl_model<float>(data / name);
-    save_qwen25_vl(model, tokenizer, root / name);
+    write_preprocessor(source, model.settings.vision.patch_size, model.settings.vision);
+    save_qwen25_vl(model, source / "tokenizer.json", root / name);
     const auto again = load_qwen25_vl<float>(root / name);
+    CHECK(again.model.settings.videos.patches.patch_pixels == model.settings.vision.patch_size);
     const auto before = named_blocks<float>(model), after = named_blocks<float>(again.model);
     REQUIRE(before.size() == after.size());
     for (std::size_t i = 0; i < before.size(); ++i) {
@@ -302,6 +313,18 @@ TEST_CASE("a folder that is written is read again to the bit, whatever layout it
     CHECK(file.info("visual.patch_embed.proj.weight").shape ==
           Shape{vision.block.hidden_size, 3, vision.temporal_patch_size, vision.patch_size, vision.patch_size});
   }
+}
+
+TEST_CASE("pictures that would be cut into other patches than the tower reads are refused with the folder") {
+  const testing::TemporaryFolder temporary;
+  Qwen25VlSettings settings = read_qwen25_vl_settings(data / "published" / "config.json");
+  const auto read = [&] { read_qwen25_vl_preprocessing(temporary.path(), settings); };
+  CHECK(testing::fails_with(read, "preprocessor_config.json"));
+  write_preprocessor(temporary.path(), 3, settings.vision);
+  CHECK(testing::fails_with(read, "expected the vision tower's patch_size", "2, 2 and 2; got 3, 2 and 2",
+                            temporary.path().string()));
+  write_preprocessor(temporary.path(), 2, settings.vision);
+  CHECK_NOTHROW(read());
 }
 
 TEST_CASE("configurations that are not Qwen2.5-VL's are refused by field") {
