@@ -172,7 +172,7 @@ Qwen25Vl<float> small_qwen25_vl(const Tokenizer& tokenizer) {
 Clip noise_clip(std::uint32_t number, ImageSize size, Index frames) {
   Clip clip{.frames = {}, .duration_seconds = 0.5 * static_cast<double>(frames)};
   for (Index f = 0; f < frames; ++f) {
-    Image image(size);
+    Image image(size.height, size.width);
     RandomStream stream({.seed = 7, .item = number, .sample = static_cast<std::uint32_t>(f)});
     for (std::uint8_t& value : image.rgb) value = static_cast<std::uint8_t>(stream.below(256));
     clip.frames.push_back({.image = std::move(image), .seconds = 0.5 * static_cast<double>(f)});
