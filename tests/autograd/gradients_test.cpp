@@ -120,6 +120,9 @@ TEST_CASE("gradients of norm, activations and sums") {
   const Var<double> x(random_tensor({5, 36}, 1), true);
   const auto gain = random_parameter({36}, 2);
   check_gradients({x}, {gain}, [&] { return rms_norm(x, gain, 1e-6); });
+  const Var<double> centred(random_tensor({5, 36}, 7), true);
+  const auto second_gain = random_parameter({36}, 8), bias = random_parameter({36}, 9);
+  check_gradients({centred}, {second_gain, bias}, [&] { return layer_norm(centred, second_gain, bias, 1e-6); });
   const Var<double> gates(random_tensor({5, 36}, 3), true);
   check_gradients({gates}, {}, [&] { return swiglu(gates); });
   const Var<double> plain(random_tensor({5, 36}, 4), true);
@@ -147,6 +150,22 @@ TEST_CASE("gradients of rows that are taken, some of them twice") {
   const Var<double> x(random_tensor({5, 4}, 1), true);
   check_gradients({x}, {}, [&] { return take_rows(x, {3, 0, 3, 4}); });
   CHECK_THROWS_AS(take_rows(x, {5}), Error);
+}
+
+TEST_CASE("gradients of rows that others are added to, and of those") {
+  const Var<double> x(random_tensor({5, 4}, 1), true), features(random_tensor({3, 4}, 2), true);
+  check_gradients({x, features}, {}, [&] { return add_rows(x, features, {0, 3, 4}, {2, 0, 2}); });
+  CHECK_THROWS_AS(add_rows(x, features, {5}, {0}), Error);
+  CHECK_THROWS_AS(add_rows(x, features, {0}, {3}), Error);
+}
+
+TEST_CASE("gradients of weighted rows of a table") {
+  const auto table = random_parameter({6, 4}, 1);
+  Tensor<float> weights({3, 2});
+  for (Index i = 0; i < 6; ++i) weights.data()[i] = 0.3f * static_cast<float>(i) - 0.5f;
+  check_gradients({}, {table}, [&] { return weighted_rows(table, {5, 0, 3, 3, 0, 5}, weights); });
+  CHECK_THROWS_AS(weighted_rows(table, {5, 0, 3, 6, 0, 5}, weights), Error);
+  CHECK_THROWS_AS(weighted_rows(table, {5, 0, 3}, weights), Error);
 }
 
 TEST_CASE("gradients of token log-probabilities where pairs share rows") {

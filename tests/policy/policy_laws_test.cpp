@@ -8,7 +8,7 @@
 
 #include "caprl/autograd/embedding.hpp"
 #include "caprl/autograd/log_probability.hpp"
-#include "caprl/policy/qwen25_vl_policy.hpp"
+#include "caprl/policy/qwen_vl_policy.hpp"
 #include "caprl/policy/vlm_policy.hpp"
 #include "support/tiny_world.hpp"
 
@@ -161,8 +161,8 @@ Qwen25Vl<float> small_qwen25_vl(const Tokenizer& tokenizer) {
                      .window_size = 16,
                      .full_attention = {1},
                      .output_size = settings.language.block.hidden_size};
-  settings.images.patches.patch_pixels = settings.videos.patches.patch_pixels = 4;
-  settings.images.budget = settings.videos.budget = {64, 1024};
+  settings.preprocessing.images.patches.patch_pixels = settings.preprocessing.videos.patches.patch_pixels = 4;
+  settings.preprocessing.images.budget = settings.preprocessing.videos.budget = {64, 1024};
   Qwen25Vl<float> model(settings);
   initialize<float>(model, settings.language.layers, 1, ends_residual_branch);
   return model;
@@ -180,7 +180,42 @@ Clip noise_clip(std::uint32_t number, ImageSize size, Index frames) {
   return clip;
 }
 
-VlmPrompt encode(const Qwen25VlPolicy<>& policy, const std::vector<Clip>& media) {
+Qwen3Vl<float> small_qwen3_vl(const Tokenizer& tokenizer) {
+  Qwen3VlSettings settings;
+  settings.language = small_decoder_settings(tokenizer);
+  settings.language.block.query_key_norm = true;
+  settings.language.rotary.sections = {2, 1, 1};
+  settings.language.rotary.interleaved = true;
+  settings.vision = {
+      .block = {.hidden_size = 16, .intermediate_size = 24, .attention_heads = 2, .key_value_heads = 2, .head_size = 8},
+      .layers = 2,
+      .patch_size = 4,
+      .table_side = 4,
+      .deep_layers = {0},
+      .output_size = settings.language.block.hidden_size};
+  settings.preprocessing.images.patches.patch_pixels = settings.preprocessing.videos.patches.patch_pixels = 4;
+  settings.preprocessing.images.budget = {64, 1024};
+  settings.preprocessing.videos.budget = {64, 8192};
+  settings.preprocessing.videos.processor = VideoProcessor::qwen3_vl;
+  Qwen3Vl<float> model(settings);
+  initialize<float>(model, settings.language.layers, 1, ends_residual_branch);
+  return model;
+}
+
+std::string text_of(const VlmPrompt& prompt, const Tokenizer& tokenizer) {
+  std::vector<Token> tokens;
+  for (const TokenKey& token : prompt.tokens) tokens.push_back(token.id);
+  return tokenizer.decode_any(tokens);
+}
+
+std::string repeated(const std::string& text, int times) {
+  std::string all;
+  for (int i = 0; i < times; ++i) all += text;
+  return all;
+}
+
+template <class P>
+VlmPrompt encode(const P& policy, const std::vector<Clip>& media) {
   CaptionItem item = image_item();
   item.media.clear();
   for (const Clip& clip : media) {
@@ -223,6 +258,34 @@ TEST_CASE("a policy of Qwen2.5-VL keeps the laws of policies with pictures of se
   }
 }
 
+TEST_CASE("a policy of Qwen3-VL keeps the laws of policies with pictures of several sizes and a video") {
+  const Tokenizer tokenizer = small_tokenizer();
+  for (const VlmPolicySettings& settings :
+       {VlmPolicySettings{}, VlmPolicySettings{.maximum_rows = 20}, VlmPolicySettings{.recompute_blocks = true}}) {
+    const Qwen3VlPolicy<> policy(small_qwen3_vl(tokenizer), tokenizer, settings);
+    const std::vector<VlmPrompt> prompts{encode(policy, {noise_clip(1, {16, 40}, 1)}),
+                                         encode(policy, {noise_clip(2, {24, 24}, 1), noise_clip(1, {16, 40}, 1)}),
+                                         encode(policy, {noise_clip(3, {16, 24}, 5)})};
+    check_policy_laws(policy, prompts);
+  }
+}
+
+TEST_CASE("prompts of Qwen3-VL tell the time of each group of a video's frames") {
+  const Tokenizer tokenizer = small_tokenizer();
+  const Qwen3VlPolicy<> policy(small_qwen3_vl(tokenizer), tokenizer);
+  const VlmPrompt prompt = encode(policy, {noise_clip(3, {16, 24}, 5)});
+  REQUIRE(prompt.pictures.size() == 3);
+  CHECK(prompt.pictures[0].grid == VisionGrid{1, 4, 6});
+  CHECK(prompt.pictures[0].pixels.shape() == Shape{24, 96});
+  CHECK(prompt.pictures[0].hash != prompt.pictures[1].hash);
+  CHECK(prompt.picture_rows == 18);
+  const std::string text = text_of(prompt, tokenizer);
+  const std::string picture = "<|vision_start|>" + repeated("<|video_pad|>", 6) + "<|vision_end|>";
+  CHECK(text.find("<0.2 seconds>" + picture + "<1.2 seconds>" + picture + "<2.0 seconds>" + picture) !=
+        std::string::npos);
+  CHECK(text.find("system") == std::string::npos);
+}
+
 TEST_CASE("prompts of Qwen2.5-VL hold a picture as a whole, at its size, after its system message") {
   const Tokenizer tokenizer = small_tokenizer();
   const Qwen25VlPolicy<> policy(small_qwen25_vl(tokenizer), tokenizer);
@@ -237,9 +300,7 @@ TEST_CASE("prompts of Qwen2.5-VL hold a picture as a whole, at its size, after i
   CHECK(pads("<|image_pad|>") == 10);
   CHECK(pads("<|video_pad|>") == 18);
   CHECK(prompt.picture_rows == 28);
-  std::vector<Token> text;
-  for (const TokenKey& token : prompt.tokens) text.push_back(token.id);
-  CHECK(tokenizer.decode_any(text).find("system\nYou are a helpful assistant.") != std::string::npos);
+  CHECK(text_of(prompt, tokenizer).find("system\nYou are a helpful assistant.") != std::string::npos);
 }
 
 TEST_CASE("a policy of a user's own keeps the laws, and each fault breaks the law that it should") {

@@ -170,8 +170,8 @@ def greedy(model, prompt, pixels, positions):
     return more, margin
 
 
-def random_model(config, generator):
-    model = Qwen2_5_VLForConditionalGeneration(config).eval()
+def random_model(model_class, config, generator):
+    model = model_class(config).eval()
     with torch.no_grad():
         for parameter in model.parameters():  # gains other than 1, biases other than 0
             if parameter.dim() == 1:
@@ -213,21 +213,10 @@ def file_name(name):
     return name.replace("model.visual.", "visual.").replace("model.language_model.", "model.")
 
 
-def make_case(name, positions, generator):
-    folder = OUT / name
-    config = make_config(name)
-    model = random_model(config, generator)
-    model.save_pretrained(folder, **(dict(max_shard_size="8KB") if name == "newest" else {}))
-    (folder / "generation_config.json").unlink(missing_ok=True)
-    if name == "published":
-        write_as_published(folder)
-    if name == "nested":
-        write_nested_names(folder)
-    reopened = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
-
-    prompts = draw_prompts(name)
-    check_positions(name, prompts, positions)
-    vision = config.vision_config
+def write_expected(folder, model, prompts, positions, generator, file_name=lambda name: name):
+    """What the model makes of the prompts, which are given weights and continuations; the folder must open as the same model."""
+    reopened = type(model).from_pretrained(folder, dtype=torch.float32).eval()
+    vision = model.config.vision_config
     columns = 3 * vision.temporal_patch_size * vision.patch_size**2
     expected, loss = {}, 0
     for p, prompt in enumerate(prompts):
@@ -241,14 +230,28 @@ def make_case(name, positions, generator):
             for c, caption in enumerate(prompt["captions"]):
                 rows = logits(model, prompt, pixels, positions[p], caption[:-1])
                 again = logits(reopened, prompt, pixels, positions[p], caption[:-1])
-                assert near(rows, again), name
+                assert near(rows, again), folder
                 # where captions part, and what stands before them once
                 expected[f"logits.{p}.{c}"] = rows[len(prompt["tokens"]) * (c > 0):].clone()
             prompt["continuation"], margin = greedy(model, prompt, pixels, positions[p])
-        assert margin > 1e-3, (name, p, margin)
+        assert margin > 1e-3, (folder, p, margin)
     loss.backward()
     expected |= {f"gradient.{file_name(key)}": value.grad.clone() for key, value in model.named_parameters()}
     save_file(expected, folder / "expected.safetensors")
+
+
+def make_case(name, positions, generator):
+    folder = OUT / name
+    model = random_model(Qwen2_5_VLForConditionalGeneration, make_config(name), generator)
+    model.save_pretrained(folder, **(dict(max_shard_size="8KB") if name == "newest" else {}))
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    if name == "published":
+        write_as_published(folder)
+    if name == "nested":
+        write_nested_names(folder)
+    prompts = draw_prompts(name)
+    check_positions(name, prompts, positions)
+    write_expected(folder, model, prompts, positions, generator, file_name)
     return prompts
 
 
@@ -263,16 +266,15 @@ def make_all():
     (OUT / "cases.json").write_text(json.dumps(cases) + "\n")
 
 
-def check_saved(folder):
-    cases = json.loads((OUT / "cases.json").read_text())
-    positions = json.loads((OUT / "positions.json").read_text())
+def check_saved(model_class, out, folder):
+    cases = json.loads((out / "cases.json").read_text())
+    positions = json.loads((out / "positions.json").read_text())
     for name, prompts in cases.items():
-        ours, report = Qwen2_5_VLForConditionalGeneration.from_pretrained(
-            folder / name, dtype=torch.float32, output_loading_info=True)
+        ours, report = model_class.from_pretrained(folder / name, dtype=torch.float32, output_loading_info=True)
         for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
             assert not report[kind], report
-        theirs = Qwen2_5_VLForConditionalGeneration.from_pretrained(OUT / name, dtype=torch.float32)
-        stored = load_file(OUT / name / "expected.safetensors")
+        theirs = model_class.from_pretrained(out / name, dtype=torch.float32)
+        stored = load_file(out / name / "expected.safetensors")
         with torch.no_grad():
             for p, prompt in enumerate(prompts):
                 pixels = [stored[f"pixels.{p}.{m}"] for m in range(len(prompt["media"]))]
@@ -282,9 +284,10 @@ def check_saved(folder):
         print(f"{name}: the same logits")
 
 
-if sys.argv[1:] == ["positions"]:
-    write_positions()
-elif sys.argv[1:2] == ["check"]:
-    check_saved(pathlib.Path(sys.argv[2]))
-else:
-    make_all()
+if __name__ == "__main__":
+    if sys.argv[1:] == ["positions"]:
+        write_positions()
+    elif sys.argv[1:2] == ["check"]:
+        check_saved(Qwen2_5_VLForConditionalGeneration, OUT, pathlib.Path(sys.argv[2]))
+    else:
+        make_all()

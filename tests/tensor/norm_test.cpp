@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "caprl/tensor/cpu/launch.hpp"
+#include "caprl/tensor/kernels/layer_norm.hpp"
 #include "caprl/tensor/kernels/rms_norm.hpp"
 #include "support/matrices.hpp"
 
@@ -30,6 +31,35 @@ std::vector<double> naive_rms_norm(const Tensor<T>& x, const Tensor<T>& gain) {
     for (Index c = 0; c < x.dim(1); ++c) y.push_back(number(x.rows()(r, c)) * scale * number(gain.data()[c]));
   }
   return y;
+}
+
+template <class T>
+std::vector<double> naive_layer_norm(const Tensor<T>& x, const Tensor<T>& gain, const Tensor<T>& bias) {
+  std::vector<double> y;
+  const auto columns = static_cast<double>(x.dim(1));
+  for (Index r = 0; r < x.dim(0); ++r) {
+    double mean = 0, variance = 0;
+    for (Index c = 0; c < x.dim(1); ++c) mean += number(x.rows()(r, c)) / columns;
+    for (Index c = 0; c < x.dim(1); ++c) variance += std::pow(number(x.rows()(r, c)) - mean, 2) / columns;
+    const double scale = 1 / std::sqrt(variance + epsilon);
+    for (Index c = 0; c < x.dim(1); ++c) {
+      y.push_back((number(x.rows()(r, c)) - mean) * scale * number(gain.data()[c]) + number(bias.data()[c]));
+    }
+  }
+  return y;
+}
+
+template <class T>
+void check_layer_norm(Index rows, Index columns) {
+  using A = Accumulator<T>;
+  CAPTURE(columns);
+  const Tensor<T> x = random_tensor<T>({rows, columns}, 1);
+  const Tensor<T> gain = random_tensor<T>({columns}, 2), bias = random_tensor<T>({columns}, 3);
+  const Tensor<A> moments({2, rows});
+  Tensor<T> y({rows, columns});
+  caprl::layer_norm<Cpu, T>(Cpu{}, x.rows(), gain.data(), bias.data(), static_cast<A>(epsilon), y.rows(),
+                            {moments.data(), moments.data() + rows});
+  CHECK(distance(y, naive_layer_norm(x, gain, bias)) < tolerance<T>());
 }
 
 template <class T>
@@ -74,6 +104,9 @@ TEST_CASE("norms are their formulas, with whole packs and with tails") {
     check_forward<float>(9, columns);
     check_forward<double>(9, columns);
     check_forward<bf16>(9, columns);
+    check_layer_norm<float>(9, columns);
+    check_layer_norm<double>(9, columns);
+    check_layer_norm<bf16>(9, columns);
   }
   check_forward<float>(300, 256);  // several threads
 }

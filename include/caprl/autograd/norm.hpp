@@ -5,9 +5,30 @@
 #include "caprl/tensor/cpu/launch.hpp"
 #include "caprl/tensor/kernels/elementwise.hpp"
 #include "caprl/tensor/kernels/head_norm.hpp"
+#include "caprl/tensor/kernels/layer_norm.hpp"
 #include "caprl/tensor/kernels/rms_norm.hpp"
 
 namespace caprl {
+
+namespace detail {
+
+/// Where a norm's backward pass puts dx: a gradient that nobody asks for still needs a place to go to.
+template <class T, class Device>
+struct NormGradient {
+  Tensor<T, Device> unasked;
+  GradientSlot<T, Device> slot;
+
+  explicit NormGradient(const Var<T, Device>& x) {
+    if (x.needs_gradient()) {
+      slot = x.gradient_slot();
+    } else {
+      unasked = Tensor<T, Device>(x.shape());
+      slot = {unasked.rows(), true};
+    }
+  }
+};
+
+}  // namespace detail
 
 /// y = x gain / sqrt(mean(x^2) + epsilon) over each row: x [T, C], gain [C].
 template <class T, class Device>
@@ -18,17 +39,32 @@ Var<T, Device> rms_norm(const Var<T, Device>& x, const Parameter<T, Device>& gai
   rms_norm(Device{}, x.rows(), static_cast<const T*>(gain.value().data()), static_cast<Accumulator<T>>(epsilon),
            y.rows(), inverse_rms.data());
   record_backward(y, [=] {
-    Tensor<T, Device> unasked;  // a gradient that nobody asks for still needs a place to go to
-    GradientSlot<T, Device> slot;
-    if (x.needs_gradient()) {
-      slot = x.gradient_slot();
-    } else {
-      unasked = Tensor<T, Device>(x.shape());
-      slot = {unasked.rows(), true};
-    }
+    const detail::NormGradient<T, Device> dx(x);
     rms_norm_backward(Device{}, x.rows(), static_cast<const T*>(gain.value().data()),
-                      static_cast<const Accumulator<T>*>(inverse_rms.data()), y.gradient().rows(), slot.rows,
-                      !slot.fresh, gain.gradient().data());
+                      static_cast<const Accumulator<T>*>(inverse_rms.data()), y.gradient().rows(), dx.slot.rows,
+                      !dx.slot.fresh, gain.gradient().data());
+  });
+  return y;
+}
+
+/// y = (x - mean(x)) gain / sqrt(variance(x) + epsilon) + bias over each row: x [T, C], gain and bias [C].
+template <class T, class Device>
+Var<T, Device> layer_norm(const Var<T, Device>& x, const Parameter<T, Device>& gain, const Parameter<T, Device>& bias,
+                          double epsilon) {
+  require(gain.shape().elements() == x.shape().columns() && bias.shape() == gain.shape(),
+          "[layer_norm] expected a gain and a bias for each column");
+  using A = Accumulator<T>;
+  Var<T, Device> y(Tensor<T, Device>(x.shape()), needs_backward(x, gain, bias));
+  const Tensor<A, Device> moments({2, x.shape().rows()});
+  A* mean = moments.data();
+  A* inverse_deviation = mean + x.shape().rows();
+  layer_norm<Device, T>(Device{}, x.rows(), gain.value().data(), bias.value().data(), static_cast<A>(epsilon), y.rows(),
+                        RowMoments<A>{mean, inverse_deviation});
+  record_backward(y, [=] {
+    const detail::NormGradient<T, Device> dx(x);
+    const RowMoments<const A> kept{moments.data(), moments.data() + x.shape().rows()};
+    layer_norm_backward<Device, T>(Device{}, x.rows(), gain.value().data(), kept, y.gradient().rows(), dx.slot.rows,
+                                   !dx.slot.fresh, gain.gradient().data(), bias.gradient().data());
   });
   return y;
 }

@@ -11,6 +11,7 @@
 #include "caprl/autograd/log_probability.hpp"
 #include "caprl/core/error.hpp"
 #include "caprl/model/decoder_settings.hpp"
+#include "caprl/model/layer_features.hpp"
 #include "caprl/model/transformer_block.hpp"
 #include "caprl/nn/rotary_positions.hpp"
 
@@ -70,21 +71,24 @@ struct Decoder {
   }
 
   /// Input rows [rows, C] to the rows that the head reads [rows, C]. `attend(layer, qkv)` is how rows see each other;
-  /// `products` multiplies with the blocks' weights.
+  /// `products` multiplies with the blocks' weights; `features` are added to the first layers' outputs.
   template <class Attend, class Products = TapedProducts>
   Var<T, Device> operator()(Var<T, Device> x, const RotaryTable<Device>& angles, const Attend& attend,
-                            const Products& products = {}) const {
+                            const Products& products = {}, const LayerFeatures<T, Device>& features = {}) const {
     for (std::size_t layer = 0; layer < blocks.size(); ++layer) {
       const auto see = [&](const Var<T, Device>& qkv) { return attend(static_cast<Index>(layer), qkv); };
-      x = blocks[layer](x, &angles, see, products);
+      x = features.added(layer, blocks[layer](x, &angles, see, products));
     }
     return rms_norm(x, final_norm, settings.block.norm_epsilon);
   }
 
   /// All rows of a tree at once, at `positions` [axes, rows]; without any, at their depths. If `only` names rows, the
-  /// result has these alone [only, C]. Throws Error if a position is beyond the model's last.
+  /// result has these alone [only, C]. `features` are for layers before the last. Throws Error if a position is beyond
+  /// the model's last.
   Var<T, Device> operator()(const Var<T, Device>& x, const PrefixTree& tree, const std::vector<Index>& only = {},
-                            const RotaryPositions& positions = {}) const {
+                            const RotaryPositions& positions = {},
+                            const LayerFeatures<T, Device>& features = {}) const {
+    require(features.of_layers.size() < blocks.size(), "[Decoder] expected features for layers before the last");
     const auto angles = rotary(tree, positions);
     Var<T, Device> y = x;
     for (std::size_t layer = 0; layer < blocks.size(); ++layer) {
@@ -92,6 +96,7 @@ struct Decoder {
       const bool last = layer + 1 == blocks.size();
       y = block.over_tree(y, &angles, tree, block.attention_options(), recompute_blocks,
                           last ? only : std::vector<Index>());
+      y = features.added(layer, y);
     }
     return rms_norm(y, final_norm, settings.block.norm_epsilon);
   }
@@ -99,9 +104,11 @@ struct Decoder {
   /// The log-probabilities [pairs] of tokens over a tree, one for each pair of a row and a target: see
   /// `token_log_probabilities`.
   Var<T, Device> log_probabilities(const Var<T, Device>& x, const PrefixTree& tree, std::vector<HeadPair> pairs,
-                                   double inverse_temperature, const RotaryPositions& positions = {}) const {
+                                   double inverse_temperature, const RotaryPositions& positions = {},
+                                   const LayerFeatures<T, Device>& features = {}) const {
     const std::vector<Index> read = number_rows_read(pairs);
-    return token_log_probabilities((*this)(x, tree, read, positions), head, std::move(pairs), inverse_temperature);
+    return token_log_probabilities((*this)(x, tree, read, positions, features), head, std::move(pairs),
+                                   inverse_temperature);
   }
 
   /// Names as Hugging Face has them.

@@ -7,6 +7,7 @@
 
 #include "caprl/autograd/log_probability.hpp"
 #include "caprl/model/decoder.hpp"
+#include "caprl/model/layer_features.hpp"
 #include "caprl/tensor/prefix_tree_split.hpp"
 
 namespace caprl {
@@ -21,12 +22,13 @@ class PartsOfDecoder {
  public:
   PartsOfDecoder(const Decoder<T, Device>& decoder, const Var<T, Device>& x, const PrefixTree& tree,
                  std::vector<HeadPair> pairs, double inverse_temperature, Index row_budget,
-                 const RotaryPositions& positions)
+                 const RotaryPositions& positions, const LayerFeatures<T, Device>& features)
       : decoder_(decoder),
         x_(x),
         pairs_(std::move(pairs)),
         inverse_temperature_(inverse_temperature),
         positions_(positions),
+        features_(features),
         plans_(plan_by_subtrees(tree, row_budget)) {}
 
   void forward(const Tensor<T, Device>& log_probabilities) const {
@@ -34,7 +36,7 @@ class PartsOfDecoder {
     for (const SubtreePlan& plan : plans_) run(plan, {}, log_probabilities, nullptr);
   }
 
-  /// Adds the gradients of the parameters, and of x.
+  /// Adds the gradients of the parameters, of x and of the features.
   void backward(const Tensor<T, Device>& gradient) const {
     const Tensor<T, Device> dx = x_.needs_gradient() ? Tensor<T, Device>(x_.shape()) : Tensor<T, Device>();
     for (const SubtreePlan& plan : plans_) run(plan, {}, gradient, &dx);
@@ -54,14 +56,16 @@ class PartsOfDecoder {
     if (backward) tape.emplace();
     const Var<T, Device> x(x_.value().slice(plan.row_begin(), plan.row_end()), backward && x_.needs_gradient());
     KeysValues path(plan.below.empty() ? 0 : decoder_.blocks.size());
-    const auto hidden = decoder_(x, angles(plan), [&](Index layer, const Var<T, Device>& qkv) {
+    const LayerFeatures<T, Device> features = leaves(plan, backward);
+    const auto attend = [&](Index layer, const Var<T, Device>& qkv) {
       const auto l = static_cast<std::size_t>(layer);
       const auto options = decoder_.blocks[l].attention_options();
       const Var<T, Device>* above = prefix.empty() ? nullptr : &prefix[l];
       if (!path.empty()) path[l] = extend(above, qkv, options);
       return above == nullptr ? tree_attention(qkv, plan.part.tree, options)
                               : tree_attention_below(*above, qkv, plan.part.tree, options);
-    });
+    };
+    const auto hidden = decoder_(x, angles(plan), attend, TapedProducts{}, features);
     const auto [pairs, places] = pairs_of(plan);
     const auto log_probabilities = token_log_probabilities(hidden, decoder_.head, pairs, inverse_temperature_);
     for (const SubtreePlan& child : plan.below) run(child, path, numbers, dx);
@@ -77,6 +81,19 @@ class PartsOfDecoder {
     if (x.needs_gradient()) {
       copy_rows(Device{}, x.gradient().rows(), dx->rows().rows_between(plan.row_begin(), plan.row_end()));
     }
+    for (std::size_t layer = 0; layer < features.of_layers.size(); ++layer) {
+      const Var<T, Device>& leaf = features.of_layers[layer];
+      if (leaf.needs_gradient() && leaf.has_gradient()) add_gradient(features_.of_layers[layer], leaf.gradient());
+    }
+  }
+
+  /// The features of a part's rows, with gradients of their own.
+  LayerFeatures<T, Device> leaves(const SubtreePlan& plan, bool backward) const {
+    LayerFeatures<T, Device> part = features_.between(plan.row_begin(), plan.row_end());
+    for (Var<T, Device>& layer : part.of_layers) {
+      layer = Var<T, Device>(layer.value(), backward && layer.needs_gradient());
+    }
+    return part;
   }
 
   RotaryTable<Device> angles(const SubtreePlan& plan) const {
@@ -120,6 +137,7 @@ class PartsOfDecoder {
   std::vector<HeadPair> pairs_;
   double inverse_temperature_;
   RotaryPositions positions_;
+  LayerFeatures<T, Device> features_;
   std::vector<SubtreePlan> plans_;
 };
 
@@ -128,12 +146,13 @@ class PartsOfDecoder {
 /// The log-probabilities of `pairs` [pairs] as `token_log_probabilities` gives them for decoder(x, tree), with the
 /// activations of at most about `row_budget` rows (and one prefix) in memory at once, for the price of a second forward
 /// pass. x [rows, C] are the embedded tokens of all rows, `positions` [axes, rows] where they stand; without any, at
-/// their depths.
+/// their depths; `features` is what is added to the outputs of the first layers.
 template <class T, class Device>
 Var<T, Device> log_probabilities_by_parts(const Decoder<T, Device>& decoder, const Var<T, Device>& x,
                                           const PrefixTree& tree, std::vector<HeadPair> pairs,
                                           double inverse_temperature, Index row_budget,
-                                          const RotaryPositions& positions = {}) {
+                                          const RotaryPositions& positions = {},
+                                          const LayerFeatures<T, Device>& features = {}) {
   const auto count = static_cast<Index>(pairs.size());
   require(x.shape().rows() == tree.rows(), "[log_probabilities_by_parts] expected a row of x for each of the tree");
   for (const HeadPair& pair : pairs) {
@@ -144,7 +163,7 @@ Var<T, Device> log_probabilities_by_parts(const Decoder<T, Device>& decoder, con
   require(positions.values.empty() || positions.rows() == tree.rows(),
           "[log_probabilities_by_parts] expected a position for each row of the tree");
   const detail::PartsOfDecoder<T, Device> parts(decoder, x, tree, std::move(pairs), inverse_temperature, row_budget,
-                                                positions);
+                                                positions, features);
   parts.forward(result.value());
   record_backward(result, [=] { parts.backward(result.gradient()); });
   return result;

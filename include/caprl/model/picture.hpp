@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cstdint>
 #include <span>
+#include <vector>
 
+#include "caprl/autograd/var.hpp"
 #include "caprl/core/error.hpp"
 #include "caprl/media/vision_grid.hpp"
 #include "caprl/tensor/tensor.hpp"
@@ -17,6 +19,13 @@ struct Picture {
   Tensor<float> pixels;         ///< [rows, values], normalised, in the order of the model's tower
   VisionGrid grid;              ///< its patches
   double seconds_per_time = 0;  ///< of a clip: from one step of the grid's time to the next
+};
+
+/// What a language model reads of pictures, one after the other.
+template <class T, class Device = Cpu>
+struct PictureFeatures {
+  Var<T, Device> rows{};                    ///< [tokens of all, C]: in the place of token embeddings
+  std::vector<Var<T, Device>> of_layers{};  ///< the same, added to the outputs of the decoder's first layers
 };
 
 /// A picture in a prompt: its tokens are those from `begin` on.

@@ -10,6 +10,7 @@
 #include "caprl/autograd/reshape.hpp"
 #include "caprl/model/qwen25_vision_settings.hpp"
 #include "caprl/model/transformer_block.hpp"
+#include "caprl/model/vision_rotary.hpp"
 #include "caprl/model/window_layout.hpp"
 
 namespace caprl {
@@ -47,7 +48,8 @@ struct Qwen25VisionTower {
       throw Error("[Qwen25VisionTower] expected patches " + to_string(Shape{rows, settings.patch_values()}) +
                   " for the pictures' grids, got " + to_string(patches.shape()));
     }
-    const RotaryTable<Device> angles = rotary(layout.positions);
+    const auto angles = make_rotary_table(vision_rotary(settings.rotary_theta, settings.block.head_size),
+                                          layout.positions.values, layout.positions.rows());
     Var<T, Device> x = linear(take_rows(patches, layout.patches), patch_embedding);
     for (std::size_t layer = 0; layer < blocks.size(); ++layer) {
       auto options = blocks[layer].attention_options();
@@ -76,19 +78,6 @@ struct Qwen25VisionTower {
  private:
   Index merged_columns() const {
     return settings.spatial_merge_size * settings.spatial_merge_size * settings.block.hidden_size;
-  }
-
-  /// The first half of a head's pairs turns with the height, the second with the width, equally fast.
-  RotaryTable<Device> rotary(const RotaryPositions& positions) const {
-    const Index half = settings.block.head_size / 2;
-    RotarySettings angles;
-    for (Index axis = 0; axis < 2; ++axis) {
-      for (const double frequency : frequencies_of_pairs({.theta = settings.rotary_theta}, half)) {
-        angles.frequencies.push_back(frequency);
-        angles.axis_of_pair.push_back(axis);
-      }
-    }
-    return make_rotary_table(angles, positions.values, positions.rows());
   }
 
   Var<T, Device> merge(const Var<T, Device>& x) const {

@@ -29,11 +29,11 @@ struct Qwen25Vl {
             "[Qwen25Vl] expected a tower whose output has the language model's features, and positions on three axes");
   }
 
-  /// What the language model reads of pictures [tokens of all, C], one after the other.
-  Var<T, Device> features(std::span<const Picture> pictures) const {
+  /// What the language model reads of pictures, one after the other.
+  PictureFeatures<T, Device> features(std::span<const Picture> pictures) const {
     std::vector<VisionGrid> grids;
     for (const Picture& picture : pictures) grids.push_back(picture.grid);
-    return vision(Var<T, Device>(stacked_pixels(pictures)), grids);
+    return {vision(Var<T, Device>(stacked_pixels(pictures)), grids), {}};
   }
   Index picture_tokens(const Picture& picture) const { return settings.vision.token_grid(picture.grid).patches(); }
   /// The positions of a prompt's `tokens` tokens; see `multimodal_positions`.
@@ -56,17 +56,6 @@ struct Qwen25Vl {
   }
 };
 
-namespace detail {
-
-/// The name of a tensor where transformers 4.52 to 4.57 saved modules as they are nested.
-inline std::string nested_qwen25_vl_name(const std::string& published) {
-  if (published.starts_with("visual.")) return "model." + published;
-  const std::string language = "model.";
-  return published.starts_with(language) ? "model.language_model." + published.substr(language.size()) : published;
-}
-
-}  // namespace detail
-
 /// A model from a Hugging Face folder; its weights may be in one file or in several, and be named as published folders
 /// name them (as transformers 5 does too), or by the modules that hold them (`model.visual.`, `model.language_model.`).
 /// Throws Error naming the file and field, or the tensor, that is not as expected.
@@ -75,8 +64,8 @@ Qwen25Vl<T> load_qwen25_vl_model(const std::filesystem::path& folder) {
   Qwen25Vl<T> model(read_qwen25_vl_settings(folder / "config.json"));
   const WeightFiles files(folder);
   auto blocks = named_blocks<T>(model);
-  if (files.contains(detail::nested_qwen25_vl_name("model.norm.weight"))) {
-    for (auto& block : blocks) block.name = detail::nested_qwen25_vl_name(block.name);
+  if (files.contains(detail::nested_name("model.norm.weight"))) {
+    for (auto& block : blocks) block.name = detail::nested_name(block.name);
   }
   load_weights(blocks, files);
   return model;
@@ -86,7 +75,7 @@ Qwen25Vl<T> load_qwen25_vl_model(const std::filesystem::path& folder) {
 template <class T = float>
 ModelFolder<Qwen25Vl<T>> load_qwen25_vl(const std::filesystem::path& folder) {
   Qwen25Vl<T> model = load_qwen25_vl_model<T>(folder);
-  read_qwen25_vl_preprocessing(folder, model.settings);
+  model.settings.preprocessing = load_fitting_preprocessing(folder, model.settings.vision, VideoProcessor::qwen2_vl);
   return {std::move(model), Tokenizer::from_file(folder / "tokenizer.json"), folder};
 }
 
@@ -98,10 +87,7 @@ void save_qwen25_vl(const Qwen25Vl<T>& model, const std::filesystem::path& token
                     const std::filesystem::path& folder, WeightFormat format = WeightFormat::float32) {
   Json config = qwen25_vl_config(model.settings);
   config["torch_dtype"] = format == WeightFormat::bf16 ? "bfloat16" : "float32";
-  save_model_folder<T>(
-      model, config, tokenizer_file, folder, format,
-      {"preprocessor_config.json", "video_preprocessor_config.json", "processor_config.json", "tokenizer_config.json",
-       "chat_template.json", "chat_template.jinja", "generation_config.json"});
+  save_model_folder<T>(model, config, tokenizer_file, folder, format, detail::processor_files());
 }
 
 }  // namespace caprl

@@ -81,6 +81,7 @@ inline RotaryFrequencies read_rotary_frequencies(const JsonFields& config, Index
     throw fields.error("partial_rotary_factor", "expected 1: all of a head's features are turned");
   }
   if (fields.has("mrope_section")) rotary.sections = fields.get<std::vector<Index>>("mrope_section");
+  rotary.interleaved = fields.get_or<bool>("mrope_interleaved", false) && !rotary.sections.empty();
   const std::string type = detail::read_rope_type(fields);
   if (type == "linear") {
     rotary.scaling = LinearRope{.factor = detail::get_positive_number(fields, "factor")};
@@ -123,8 +124,10 @@ inline void write_rotary_frequencies(const RotaryFrequencies& rotary, Json& conf
   config["rope_theta"] = rotary.theta;
   Json scaling = std::visit([](const auto& rope) { return detail::rope_scaling(rope); }, rotary.scaling);
   if (!rotary.sections.empty()) {
+    if (scaling.is_null() && rotary.interleaved) scaling = {{"rope_type", "default"}};
     if (scaling.is_null()) scaling = {{"type", "mrope"}};
     scaling["mrope_section"] = rotary.sections;
+    if (rotary.interleaved) scaling["mrope_interleaved"] = true;
   }
   if (!scaling.is_null()) config["rope_scaling"] = scaling;
 }

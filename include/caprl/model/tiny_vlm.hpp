@@ -43,9 +43,9 @@ struct TinyVlm {
     }
   }
 
-  /// What the language model reads of pictures [tokens of all, C], one after the other.
-  Var<T, Device> features(std::span<const Picture> pictures) const {
-    return vision(Var<T, Device>(stacked_pixels(pictures)));
+  /// What the language model reads of pictures, one after the other.
+  PictureFeatures<T, Device> features(std::span<const Picture> pictures) const {
+    return {vision(Var<T, Device>(stacked_pixels(pictures))), {}};
   }
   Index picture_tokens(const Picture&) const { return settings.vision.tokens_per_image(); }
   /// A prompt of `tokens` tokens: each stands at its depth, those of pictures too.

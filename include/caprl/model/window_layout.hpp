@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "caprl/core/error.hpp"
 #include "caprl/media/vision_grid.hpp"
+#include "caprl/model/whole_tokens.hpp"
 #include "caprl/nn/rotary_positions.hpp"
 #include "caprl/tensor/prefix_tree.hpp"
 
@@ -31,12 +31,7 @@ class WindowLayoutWriter {
   WindowLayoutWriter(Index merge, Index window) : merge_(merge), window_(window) {}
 
   void add(const VisionGrid& grid) {
-    if (grid.patches() < 1 || grid.times < 1 || grid.height < 1 || grid.height % merge_ != 0 ||
-        grid.width % merge_ != 0) {
-      throw Error("[window_layout] expected sides that are multiples of " + std::to_string(merge_) + " patches, got " +
-                  std::to_string(grid.times) + " x " + std::to_string(grid.height) + " x " +
-                  std::to_string(grid.width));
-    }
+    require_whole_tokens("window_layout", grid, merge_);
     const Index height = grid.height / merge_, width = grid.width / merge_;
     layout_.tokens.resize(layout_.tokens.size() + static_cast<std::size_t>(grid.tokens(merge_)));
     for (Index time = 0; time < grid.times; ++time) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <numeric>
 #include <optional>
 #include <variant>
 #include <vector>
@@ -44,6 +45,7 @@ struct RotaryFrequencies {
   std::variant<std::monostate, LinearRope, Llama3Rope, YarnRope> scaling{};  ///< none, or one of these
   std::vector<Index> sections{};  ///< "mrope_section": how many pairs, from the first on, follow time, then height,
                                   ///< then width; empty: all follow the one axis of text
+  bool interleaved = false;       ///< "mrope_interleaved": the axes' pairs alternate instead
 
   /// Axes of the positions.
   Index axes() const { return sections.empty() ? 1 : static_cast<Index>(sections.size()); }
@@ -103,9 +105,19 @@ inline std::vector<double> frequencies_of_pairs(const RotaryFrequencies& rotary,
   return frequencies;
 }
 
-/// [head_size / 2]: the position axis that each pair follows; empty where there is one.
+/// [head_size / 2]: the position axis that each pair follows; empty where there is one. Interleaved, of every three
+/// pairs the second follows the second axis and the third the third, as often as their sections say; all others the
+/// first.
 inline std::vector<Index> axes_of_pairs(const RotaryFrequencies& rotary) {
   std::vector<Index> axes;
+  if (rotary.interleaved) {
+    axes.resize(static_cast<std::size_t>(std::accumulate(rotary.sections.begin(), rotary.sections.end(), Index{0})));
+    for (std::size_t axis = 1; axis < rotary.sections.size(); ++axis) {
+      const auto end = std::min(axes.size(), static_cast<std::size_t>(rotary.sections[axis]) * rotary.sections.size());
+      for (std::size_t pair = axis; pair < end; pair += rotary.sections.size()) axes[pair] = static_cast<Index>(axis);
+    }
+    return axes;
+  }
   for (std::size_t axis = 0; axis < rotary.sections.size(); ++axis) {
     axes.insert(axes.end(), static_cast<std::size_t>(rotary.sections[axis]), static_cast<Index>(axis));
   }

@@ -29,13 +29,14 @@ template <class T, class Device, Sampler S>
 class Generation {
  public:
   Generation(const Decoder<T, Device>& model, const S& sampler, const GenerateSettings& settings, Token end,
-             const PackedProducts* packed, const PromptPositions& positions)
+             const PackedProducts* packed, const PromptPositions& positions, const LayerFeatures<T, Device>& features)
       : model_(model),
         sampler_(sampler),
         settings_(settings),
         end_(end),
         packed_(packed),
         positions_(positions),
+        features_(features),
         cache_(cache_shape(model.settings)) {}
 
   std::vector<RolloutGroup> run(const Var<T, Device>& prompt_rows, const SharedBatch& prompts) {
@@ -84,11 +85,12 @@ class Generation {
     const PrefixTree& tree = prompts.tree;
     const CachePrefill places = cache_.prefill(tree);
     const auto angles = model_.rotary(tree, positions_.rows);
-    const auto hidden = model_(prompt_rows, angles, [&](Index layer, const Var<T, Device>& qkv) {
+    const auto attend = [&](Index layer, const Var<T, Device>& qkv) {
       const Heads parts = heads(layer, qkv);
       cache_.store(places.slots, layer, parts.k, parts.v);
       return tree_attention(qkv, tree, block(layer).attention_options());
-    });
+    };
+    const auto hidden = model_(prompt_rows, angles, attend, TapedProducts{}, features_);
     std::vector<Index> last_rows;
     for (std::size_t p = 0; p < groups_.size(); ++p) {
       const Index segment = prompts.paths[p].back();
@@ -196,7 +198,8 @@ class Generation {
   Token end_;
   const PackedProducts* packed_;
   const PromptPositions& positions_;
-  std::vector<Index> lengths_;  ///< of the prompts
+  const LayerFeatures<T, Device>& features_;  ///< of the prompts' rows
+  std::vector<Index> lengths_;                ///< of the prompts
   KvCache<T, Device> cache_;
   std::vector<RolloutGroup> groups_;
   std::vector<Live> live_;
@@ -206,15 +209,18 @@ class Generation {
 
 /// Samples captions for prompts laid out as a tree: `prompt_rows` [rows, C] are the embedded tokens. Each caption ends
 /// with `end` or at the length limit. Captions are not decoded to text here. `packed`, if not null, are the model's
-/// weights for steps of few captions. Without `positions`, tokens stand at their depths.
+/// weights for steps of few captions. Without `positions`, tokens stand at their depths. `features` is what is added to
+/// the outputs of the first layers.
 template <class T, class Device, Sampler S>
 std::vector<RolloutGroup> generate(const Decoder<T, Device>& model, const Var<T, Device>& prompt_rows,
                                    const SharedBatch& prompts, const S& sampler, const GenerateSettings& settings,
                                    Token end, const PackedProducts* packed = nullptr,
-                                   const PromptPositions& positions = {}) {
+                                   const PromptPositions& positions = {},
+                                   const LayerFeatures<T, Device>& features = {}) {
   require(settings.samples >= 1 && settings.maximum_tokens >= 1,
           "[generate] expected at least one sample of at least one token");
-  return detail::Generation<T, Device, S>(model, sampler, settings, end, packed, positions).run(prompt_rows, prompts);
+  return detail::Generation<T, Device, S>(model, sampler, settings, end, packed, positions, features)
+      .run(prompt_rows, prompts);
 }
 
 }  // namespace caprl

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "caprl/autograd/embedding.hpp"
+#include "caprl/model/layer_features.hpp"
+#include "caprl/model/picture.hpp"
 #include "caprl/policy/prompt_positions.hpp"
 #include "caprl/policy/rollout.hpp"
 #include "caprl/policy/vlm_prompt.hpp"
@@ -158,12 +160,27 @@ VlmBatch make_vlm_batch(std::span<const VlmPrompt> prompts, std::span<const Roll
   return batch;
 }
 
-/// The input rows [rows, C] of a batch: token embeddings, and what the model's tower makes of its pictures.
+/// What a decoder reads of a batch.
+template <class T, class Device>
+struct VlmInput {
+  Var<T, Device> rows{};                 ///< [rows, C]: token embeddings, and what the model's tower makes of pictures
+  LayerFeatures<T, Device> of_layers{};  ///< and what it adds further on
+};
+
 template <class T, class Device, class Model>
-Var<T, Device> embed_batch(const Model& model, const VlmBatch& batch) {
-  Var<T, Device> features;
+VlmInput<T, Device> embed_batch(const Model& model, const VlmBatch& batch) {
+  PictureFeatures<T, Device> features;
   if (batch.pictures.size() > 0) features = model.features(batch.pictures.pictures());
-  return embed(model.language.embedding, features, batch.sources);
+  VlmInput<T, Device> input{.rows = embed(model.language.embedding, features.rows, batch.sources), .of_layers = {}};
+  if (features.of_layers.empty()) return input;
+  input.of_layers.of_layers = std::move(features.of_layers);
+  const Index vocabulary = model.language.settings.vocabulary_size;
+  for (std::size_t row = 0; row < batch.sources.size(); ++row) {
+    if (batch.sources[row] < vocabulary) continue;
+    input.of_layers.rows.push_back(static_cast<Index>(row));
+    input.of_layers.sources.push_back(batch.sources[row] - vocabulary);
+  }
+  return input;
 }
 
 }  // namespace caprl

@@ -34,7 +34,7 @@ struct VlmPolicySettings {
 ///   m.language                             its `Decoder`
 ///   m.vision.recompute_blocks              as the decoder's
 ///   m.picture_tokens(picture)              how many tokens stand for a `Picture`
-///   m.features(pictures)                   what the decoder reads of them [tokens of all, C], one after the other
+///   m.features(pictures)                   their `PictureFeatures`, which the decoder reads
 ///   m.positions(tokens, pictures)          the `SequencePositions` of so many tokens with these `PlacedPicture`s
 ///   chat_template(tokenizer, m.settings)   its `ChatTemplate`
 ///   prompt_encoder(chat, m.settings)       the function from an item and its media to a `VlmPrompt`
@@ -75,8 +75,9 @@ class VlmPolicy {
                                      const GenerateSettings& settings) const {
     const NoGradient silent;
     const VlmBatch batch = make_vlm_batch(prompts, {}, model_);
-    auto groups = caprl::generate(model_.language, embed_batch<T, Device>(model_, batch), batch.shared, sampler,
-                                  settings, end_token(), packed_ ? &*packed_ : nullptr, batch.positions);
+    const VlmInput<T, Device> input = embed_batch<T, Device>(model_, batch);
+    auto groups = caprl::generate(model_.language, input.rows, batch.shared, sampler, settings, end_token(),
+                                  packed_ ? &*packed_ : nullptr, batch.positions, input.of_layers);
     for (RolloutGroup& group : groups) {
       for (Rollout& rollout : group) rollout.caption = caption_of(rollout.tokens);
     }
@@ -87,13 +88,14 @@ class VlmPolicy {
   Var<T, Device> log_probabilities(std::span<const Prompt> prompts, std::span<const RolloutGroup> groups,
                                    double temperature) const {
     VlmBatch batch = make_vlm_batch(prompts, groups, model_);
-    const Var<T, Device> rows = embed_batch<T, Device>(model_, batch);
+    const VlmInput<T, Device> input = embed_batch<T, Device>(model_, batch);
     if (settings_.maximum_rows > 0 && batch.shared.tree.rows() > settings_.maximum_rows) {
-      return log_probabilities_by_parts(model_.language, rows, batch.shared.tree, std::move(batch.pairs),
-                                        1.0 / temperature, settings_.maximum_rows, batch.positions.rows);
+      return log_probabilities_by_parts(model_.language, input.rows, batch.shared.tree, std::move(batch.pairs),
+                                        1.0 / temperature, settings_.maximum_rows, batch.positions.rows,
+                                        input.of_layers);
     }
-    return model_.language.log_probabilities(rows, batch.shared.tree, std::move(batch.pairs), 1.0 / temperature,
-                                             batch.positions.rows);
+    return model_.language.log_probabilities(input.rows, batch.shared.tree, std::move(batch.pairs), 1.0 / temperature,
+                                             batch.positions.rows, input.of_layers);
   }
 
   /// A caption that was written by somebody as if it had been sampled: for supervised training.

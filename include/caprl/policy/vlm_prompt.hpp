@@ -51,22 +51,35 @@ struct VlmPrompt {
   }
 };
 
-/// The item's chat with its media in place: `append_clip(prompt, file, clip)` writes each, from the item's file of that
-/// number. `media` holds one clip for each of the item's files; an image is a clip of one frame. Throws Error where
-/// media or frames are missing.
-template <class AppendClip>
-VlmPrompt lay_out_prompt(const ChatTemplate& chat, const CaptionItem& item, std::span<const Clip> media,
-                         const AppendClip& append_clip) {
+/// Throws Error unless there is a clip with frames for each of the item's files.
+inline void require_media(const CaptionItem& item, std::span<const Clip> media) {
   if (media.size() != item.media.size()) {
     throw Error(
         "[VlmPrompt] expected " + std::to_string(item.media.size()) + " media, got " + std::to_string(media.size()),
         item.where);
   }
+  for (std::size_t file = 0; file < media.size(); ++file) {
+    if (media[file].frames.empty()) {
+      throw Error("[VlmPrompt] expected at least one frame, got none", item.media[file].path.string());
+    }
+  }
+}
+
+/// The item's chat with its media in place. `parts` says what stands for each of the item's files, most often one
+/// place; `append(prompt, file, place)` writes the pictures of a file's place.
+template <class Append>
+VlmPrompt lay_out_prompt(const ChatTemplate& chat, const CaptionItem& item,
+                         std::span<const std::vector<ChatPart>> parts, const Append& append) {
   std::vector<ChatMessage> messages;
   if (!item.system.empty()) messages.push_back(ChatMessage::of_text("system", item.system));
   ChatMessage user{"user", {}};
-  for (const MediaFile& file : item.media) {
-    user.parts.push_back({file.kind == MediaKind::image ? ChatPart::Kind::image : ChatPart::Kind::video, {}});
+  std::vector<std::pair<std::size_t, Index>> places;  // file and its place, in the order of the text
+  for (std::size_t file = 0; file < parts.size(); ++file) {
+    Index place = 0;
+    for (const ChatPart& part : parts[file]) {
+      if (part.kind != ChatPart::Kind::text) places.emplace_back(file, place++);
+      user.parts.push_back(part);
+    }
   }
   user.parts.push_back({ChatPart::Kind::text, item.prompt});
   messages.push_back(std::move(user));
@@ -75,14 +88,11 @@ VlmPrompt lay_out_prompt(const ChatTemplate& chat, const CaptionItem& item, std:
   const std::span<const Token> text = rendered.tokens;
   VlmPrompt prompt;
   std::size_t written = 0;
-  for (std::size_t slot = 0; slot < rendered.media.size(); ++slot) {
+  for (std::size_t slot = 0; slot < places.size(); ++slot) {
     const auto end = static_cast<std::size_t>(rendered.media[slot].position);
     prompt.append_text(text.subspan(written, end - written));
     written = end;
-    if (media[slot].frames.empty()) {
-      throw Error("[VlmPrompt] expected at least one frame, got none", item.media[slot].path.string());
-    }
-    append_clip(prompt, item.media[slot], media[slot]);
+    append(prompt, places[slot].first, places[slot].second);
   }
   prompt.append_text(text.subspan(written));
   return prompt;
@@ -109,10 +119,15 @@ class VlmPromptEncoder {
     pixels_.patch_pixels = 1;
   }
 
-  /// See `lay_out_prompt`.
+  /// The item's prompt; `media` holds one clip for each of its files. Throws Error where clips or frames are missing.
   VlmPrompt operator()(const CaptionItem& item, std::span<const Clip> media) const {
-    return lay_out_prompt(chat_, item, media, [this](VlmPrompt& prompt, const MediaFile& file, const Clip& clip) {
-      append_clip(prompt, file, clip);
+    require_media(item, media);
+    std::vector<std::vector<ChatPart>> parts;
+    for (const MediaFile& file : item.media) {
+      parts.push_back({{file.kind == MediaKind::image ? ChatPart::Kind::image : ChatPart::Kind::video, {}}});
+    }
+    return lay_out_prompt(chat_, item, parts, [&](VlmPrompt& prompt, std::size_t file, Index) {
+      append_clip(prompt, item.media[file], media[file]);
     });
   }
 

@@ -70,6 +70,52 @@ struct AddGroups {
   }
 };
 
+/// y[r] = the sum over k of weights[r, k] table[ids[r, k]].
+template <class T>
+struct GatherWeighted {
+  Rows<const T> table;
+  const Index* ids;           ///< [rows, taps]
+  Rows<const float> weights;  ///< [rows, taps]
+  Rows<T> y;
+
+  template <class Team>
+  CAPRL_HD void operator()(const Team& team, Index row) const {
+    const Index taps = weights.columns;
+    team.template each<T>(y.columns, [&](auto at) {
+      auto total = at(table.row(ids[row * taps])) * static_cast<Accumulator<T>>(weights(row, 0));
+      for (Index k = 1; k < taps; ++k) {
+        total = total + at(table.row(ids[row * taps + k])) * static_cast<Accumulator<T>>(weights(row, k));
+      }
+      at.store(y.row(row), total);
+    });
+  }
+};
+
+/// table[place] += the weighted sum of the rows of x in the place's group, whose members are numbered row * taps + k.
+template <class T, class G>
+struct AddWeightedGroups {
+  const Index* places;
+  const Index* starts;
+  const Index* order;
+  Rows<const float> weights;  ///< [rows, taps]
+  Rows<const T> x;
+  Rows<G> table;
+
+  template <class Team>
+  CAPRL_HD void operator()(const Team& team, Index group) const {
+    const Index taps = weights.columns;
+    G* out = table.row(places[group]);
+    team.template each<T>(x.columns, [&](auto at) {
+      auto total = at(out);
+      for (Index i = starts[group]; i < starts[group + 1]; ++i) {
+        const Index row = order[i] / taps;
+        total = total + at(x.row(row)) * static_cast<Accumulator<T>>(weights(row, order[i] % taps));
+      }
+      at.store(out, total);
+    });
+  }
+};
+
 }  // namespace kernels
 
 /// Which rows were picked from which place: rows sorted by place, equal places in row order, so that sums have one

@@ -1,5 +1,3 @@
-#include "caprl/model/qwen25_vl.hpp"
-
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -12,6 +10,8 @@
 
 #include "caprl/model/log_probabilities_by_parts.hpp"
 #include "caprl/model/packed_products.hpp"
+#include "caprl/model/qwen25_vl.hpp"
+#include "caprl/model/qwen3_vl.hpp"
 #include "caprl/policy/generate.hpp"
 #include "caprl/policy/vlm_batch.hpp"
 #include "caprl/sampling/greedy.hpp"
@@ -23,10 +23,37 @@ using namespace caprl;
 
 namespace {
 
-const std::filesystem::path data = std::filesystem::path(CAPRL_TEST_DATA) / "qwen25_vl";
+/// A family of models: small folders of transformers with random weights, and how they are read and written. See
+/// tests/reference/model_qwen25_vl.py and model_qwen3_vl.py.
+struct Qwen25 {
+  static std::filesystem::path data() { return std::filesystem::path(CAPRL_TEST_DATA) / "qwen25_vl"; }
+  static std::vector<std::string> folders() { return {"published", "nested", "newest"}; }
+  static auto load_model(const std::filesystem::path& folder) { return load_qwen25_vl_model<float>(folder); }
+  static auto load(const std::filesystem::path& folder) { return load_qwen25_vl<float>(folder); }
+  static void save(const Qwen25Vl<float>& model, const std::filesystem::path& tokenizer,
+                   const std::filesystem::path& folder) {
+    save_qwen25_vl(model, tokenizer, folder);
+  }
+  static Json config(const Qwen25VlSettings& settings) { return qwen25_vl_config(settings); }
+  static constexpr const char* processor = "Qwen2VLImageProcessor";
+  static constexpr const char* kernel = "visual.patch_embed.proj.weight";
+  static constexpr const char* kept = "CAPRL_SAVED_QWEN25_VL";
+};
 
-/// Folders of transformers with random weights; see tests/reference/model_qwen25_vl.py.
-const std::vector<std::string> folders{"published", "nested", "newest"};
+struct Qwen3 {
+  static std::filesystem::path data() { return std::filesystem::path(CAPRL_TEST_DATA) / "qwen3_vl"; }
+  static std::vector<std::string> folders() { return {"deep", "tied"}; }
+  static auto load_model(const std::filesystem::path& folder) { return load_qwen3_vl_model<float>(folder); }
+  static auto load(const std::filesystem::path& folder) { return load_qwen3_vl<float>(folder); }
+  static void save(const Qwen3Vl<float>& model, const std::filesystem::path& tokenizer,
+                   const std::filesystem::path& folder) {
+    save_qwen3_vl(model, tokenizer, folder);
+  }
+  static Json config(const Qwen3VlSettings& settings) { return qwen3_vl_config(settings); }
+  static constexpr const char* processor = "Qwen2VLImageProcessor";
+  static constexpr const char* kernel = "model.visual.patch_embed.proj.weight";
+  static constexpr const char* kept = "CAPRL_SAVED_QWEN3_VL";
+};
 
 VisionGrid grid_of(const Json& json) {
   const auto sides = json.get<std::vector<Index>>();
@@ -41,17 +68,18 @@ Picture picture_of(const Json& media, Tensor<float> pixels) {
 }
 
 /// A folder with what transformers makes of it.
+template <class Family>
 struct Case {
   Json reference;
   SafetensorsFile expected;
-  Qwen25Vl<float> model;
+  decltype(Family::load_model({})) model;
   std::vector<VlmPrompt> prompts;
   std::vector<RolloutGroup> groups;  ///< for each prompt its captions
 
   explicit Case(const std::string& name)
-      : reference(load_json(data / "cases.json").at(name)),
-        expected(data / name / "expected.safetensors"),
-        model(load_qwen25_vl_model<float>(data / name)) {
+      : reference(load_json(Family::data() / "cases.json").at(name)),
+        expected(Family::data() / name / "expected.safetensors"),
+        model(Family::load_model(Family::data() / name)) {
     for (std::size_t p = 0; p < reference.size(); ++p) {
       prompts.push_back(prompt(p));
       groups.emplace_back();
@@ -80,15 +108,22 @@ struct Case {
   }
 };
 
-Var<float> log_probabilities(const Qwen25Vl<float>& model, std::span<const VlmPrompt> prompts,
-                             std::span<const RolloutGroup> groups) {
+template <class Model>
+Var<float> log_probabilities(const Model& model, std::span<const VlmPrompt> prompts,
+                             std::span<const RolloutGroup> groups, Index row_budget = 0) {
   const VlmBatch batch = make_vlm_batch(prompts, groups, model);
-  return model.language.log_probabilities(embed_batch<float, Cpu>(model, batch), batch.shared.tree, batch.pairs, 1.0,
-                                          batch.positions.rows);
+  const auto input = embed_batch<float, Cpu>(model, batch);
+  if (row_budget > 0) {
+    return log_probabilities_by_parts(model.language, input.rows, batch.shared.tree, batch.pairs, 1.0, row_budget,
+                                      batch.positions.rows, input.of_layers);
+  }
+  return model.language.log_probabilities(input.rows, batch.shared.tree, batch.pairs, 1.0, batch.positions.rows,
+                                          input.of_layers);
 }
 
 /// The same in order, each caption a batch of its own.
-std::vector<double> log_probabilities_apart(const Qwen25Vl<float>& model, std::span<const VlmPrompt> prompts,
+template <class Model>
+std::vector<double> log_probabilities_apart(const Model& model, std::span<const VlmPrompt> prompts,
                                             std::span<const RolloutGroup> groups) {
   std::vector<double> all;
   for (std::size_t p = 0; p < prompts.size(); ++p) {
@@ -101,20 +136,28 @@ std::vector<double> log_probabilities_apart(const Qwen25Vl<float>& model, std::s
   return all;
 }
 
-void write_preprocessor(const std::filesystem::path& folder, Index patch_size, const Qwen25VisionSettings& vision) {
+template <class VisionSettings>
+void write_preprocessor(const std::filesystem::path& folder, Index patch_size, const VisionSettings& vision) {
   std::ofstream(folder / "preprocessor_config.json") << Json{{"image_processor_type", "Qwen2VLImageProcessor"},
                                                              {"patch_size", patch_size},
                                                              {"merge_size", vision.spatial_merge_size},
                                                              {"temporal_patch_size", vision.temporal_patch_size}};
 }
 
-/// Greedy continuations of 64 tokens of all prompts together.
-std::vector<std::vector<Token>> continued(const Case& of, const PackedProducts* packed) {
+/// Greedy captions of all prompts together, which do not end.
+template <class Family>
+std::vector<RolloutGroup> captions(const Case<Family>& of, Index samples, Index tokens,
+                                   const PackedProducts* packed = nullptr) {
   const NoGradient silent;
   const VlmBatch batch = make_vlm_batch(of.prompts, {}, of.model);
+  const auto input = embed_batch<float, Cpu>(of.model, batch);
   constexpr Token no_end = -1;
-  const auto groups = generate(of.model.language, embed_batch<float, Cpu>(of.model, batch), batch.shared, Greedy{},
-                               {.samples = 1, .maximum_tokens = 64, .item_keys = {}}, no_end, packed, batch.positions);
+  return generate(of.model.language, input.rows, batch.shared, Greedy{},
+                  {.samples = samples, .maximum_tokens = tokens, .item_keys = {}}, no_end, packed, batch.positions,
+                  input.of_layers);
+}
+
+std::vector<std::vector<Token>> first_tokens(const std::vector<RolloutGroup>& groups) {
   std::vector<std::vector<Token>> tokens;
   for (const RolloutGroup& group : groups) tokens.push_back(group.at(0).tokens);
   return tokens;
@@ -122,10 +165,10 @@ std::vector<std::vector<Token>> continued(const Case& of, const PackedProducts* 
 
 }  // namespace
 
-TEST_CASE("the positions of prompts and of what goes on from them are transformers'") {
-  for (const std::string& name : folders) {
-    const Case of(name);
-    const Json expected = load_json(data / "positions.json").at(name);
+TEST_CASE_TEMPLATE("the positions of prompts and of what goes on from them are transformers'", Family, Qwen25, Qwen3) {
+  for (const std::string& name : Family::folders()) {
+    const Case<Family> of(name);
+    const Json expected = load_json(Family::data() / "positions.json").at(name);
     for (std::size_t p = 0; p < of.prompts.size(); ++p) {
       CAPTURE(name + " " + std::to_string(p));
       const auto length = of.prompts[p].tokens.size();
@@ -158,13 +201,14 @@ TEST_CASE("media that lie outside of their sequence, or in each other, have no p
       "expected a time interval"));
 }
 
-TEST_CASE("folders of transformers give its logits, prompts and captions of all kinds in one batch") {
-  for (const std::string& name : folders) {
-    const Case of(name);
+TEST_CASE_TEMPLATE("folders of transformers give its logits, prompts and captions of all kinds in one batch", Family,
+                   Qwen25, Qwen3) {
+  for (const std::string& name : Family::folders()) {
+    const Case<Family> of(name);
     const NoGradient silent;
     const VlmBatch batch = make_vlm_batch(of.prompts, of.groups, of.model);
-    const auto x = embed_batch<float, Cpu>(of.model, batch);
-    const auto hidden = of.model.language(x, batch.shared.tree, {}, batch.positions.rows);
+    const auto input = embed_batch<float, Cpu>(of.model, batch);
+    const auto hidden = of.model.language(input.rows, batch.shared.tree, {}, batch.positions.rows, input.of_layers);
     const Tensor<float> logits = linear(hidden, of.model.language.head).value();
     Index sequence = 0;
     for (std::size_t p = 0; p < of.groups.size(); ++p) {
@@ -177,55 +221,60 @@ TEST_CASE("folders of transformers give its logits, prompts and captions of all 
           const auto values = test::numbers(logits.slice(row, row + 1));
           rows.insert(rows.end(), values.begin(), values.end());
         }
-        const auto expected = of.expected.read<float>("logits." + std::to_string(p) + "." + std::to_string(c));
+        const auto expected = of.expected.template read<float>("logits." + std::to_string(p) + "." + std::to_string(c));
         CHECK(test::distance(rows, expected) < 1e-4);
       }
     }
   }
 }
 
-TEST_CASE("the gradients of caption log-probabilities are PyTorch's for every tensor") {
-  for (const std::string& name : folders) {
-    const Case of(name);
-    {
-      Tape tape;
-      const Var<float> values = log_probabilities(of.model, of.prompts, of.groups);
-      std::vector<float> weights;
-      for (const Json& prompt : of.reference) {
-        for (const auto& caption : prompt.at("weights").get<std::vector<std::vector<float>>>()) {
-          weights.insert(weights.end(), caption.begin(), caption.end());
-        }
+TEST_CASE_TEMPLATE("the gradients of caption log-probabilities are PyTorch's for every tensor", Family, Qwen25, Qwen3) {
+  for (const std::string& name : Family::folders()) {
+    const Case<Family> of(name);
+    std::vector<float> weights;
+    for (const Json& prompt : of.reference) {
+      for (const auto& caption : prompt.at("weights").get<std::vector<std::vector<float>>>()) {
+        weights.insert(weights.end(), caption.begin(), caption.end());
       }
-      values.seed_gradient(Tensor<float>::from(weights, values.shape()));
-      tape.backward();
     }
-    for (const auto& block : named_blocks<float>(of.model)) {
-      CAPTURE(name + " " + block.name);
-      CHECK(test::distance(block.of(block.parameter.gradient()), of.expected.read<float>("gradient." + block.name)) <
-            1e-4);
+    for (const Index budget : {Index{0}, Index{25}}) {
+      for (const auto& parameter : parameters_of<float>(of.model)) parameter.zero_gradient();
+      {
+        Tape tape;
+        const Var<float> values = log_probabilities(of.model, of.prompts, of.groups, budget);
+        values.seed_gradient(Tensor<float>::from(weights, values.shape()));
+        tape.backward();
+      }
+      for (const auto& block : named_blocks<float>(of.model)) {
+        CAPTURE(name + " " + block.name + " " + std::to_string(budget));
+        CHECK(test::distance(block.of(block.parameter.gradient()),
+                             of.expected.template read<float>("gradient." + block.name)) < 1e-4);
+      }
     }
   }
 }
 
-TEST_CASE("captions of pictures and videos are continued as transformers continues them") {
-  for (const std::string& name : folders) {
+TEST_CASE_TEMPLATE("captions of pictures and videos are continued as transformers continues them", Family, Qwen25,
+                   Qwen3) {
+  for (const std::string& name : Family::folders()) {
     CAPTURE(name);
-    const Case of(name);
+    const Case<Family> of(name);
     std::vector<std::vector<Token>> expected;
     for (const Json& prompt : of.reference) expected.push_back(prompt.at("continuation").get<std::vector<Token>>());
-    CHECK(continued(of, nullptr) == expected);
+    CHECK(first_tokens(captions(of, 1, 64)) == expected);
     const PackedProducts packed(of.model.language, WeightFormat::float32);
-    CHECK(continued(of, &packed) == expected);
+    CHECK(first_tokens(captions(of, 1, 64, &packed)) == expected);
   }
 }
 
-TEST_CASE("prompts that share pictures share rows, others do not, and numbers are those of separate sequences") {
-  for (const std::string& name : folders) {
+TEST_CASE_TEMPLATE("prompts that share pictures share rows, others do not, and numbers are those of separate sequences",
+                   Family, Qwen25, Qwen3) {
+  for (const std::string& name : Family::folders()) {
     CAPTURE(name);
-    const Case of(name);
+    const Case<Family> of(name);
     const NoGradient silent;
     // The same prompt twice, once with another picture of the same size, once with other times.
-    const VlmPrompt& first = of.prompts[name == "nested" ? 1 : 0];
+    const VlmPrompt& first = of.prompts[name == "nested" || name == "tied" ? 1 : 0];
     const auto with = [&](const auto& change) {
       VlmPrompt prompt;
       for (std::size_t t = 0; t < first.tokens.size(); ++t) {
@@ -259,24 +308,22 @@ TEST_CASE("prompts that share pictures share rows, others do not, and numbers ar
 
     const auto together = test::numbers(log_probabilities(of.model, prompts, groups).value());
     CHECK(test::distance(together, log_probabilities_apart(of.model, prompts, groups)) < 1e-5);
-    const auto x = embed_batch<float, Cpu>(of.model, batch);
+    const auto input = embed_batch<float, Cpu>(of.model, batch);
     for (const Index budget : {Index{1}, Index{25}}) {
-      const auto parts = log_probabilities_by_parts(of.model.language, x, batch.shared.tree, batch.pairs, 1.0, budget,
-                                                    batch.positions.rows);
+      const auto parts = log_probabilities_by_parts(of.model.language, input.rows, batch.shared.tree, batch.pairs, 1.0,
+                                                    budget, batch.positions.rows, input.of_layers);
       CHECK(test::distance(parts.value(), together) < 1e-5);
     }
   }
 }
 
-TEST_CASE("what is recorded of captions that are drawn is what is computed of them again") {
-  for (const std::string& name : folders) {
+TEST_CASE_TEMPLATE("what is recorded of captions that are drawn is what is computed of them again", Family, Qwen25,
+                   Qwen3) {
+  for (const std::string& name : Family::folders()) {
     CAPTURE(name);
-    const Case of(name);
+    const Case<Family> of(name);
     const NoGradient silent;
-    const VlmBatch batch = make_vlm_batch(of.prompts, {}, of.model);
-    const auto groups =
-        generate(of.model.language, embed_batch<float, Cpu>(of.model, batch), batch.shared, Greedy{},
-                 {.samples = 2, .maximum_tokens = 20, .item_keys = {}}, Token{-1}, nullptr, batch.positions);
+    const auto groups = captions(of, 2, 20);
     std::vector<double> recorded;
     for (const RolloutGroup& group : groups) {
       for (const Rollout& rollout : group) {
@@ -287,43 +334,46 @@ TEST_CASE("what is recorded of captions that are drawn is what is computed of th
   }
 }
 
-TEST_CASE("a folder that is written is read again to the bit, whatever layout it was read from") {
-  // Kept for `model_qwen25_vl.py check` if the variable says where.
-  const char* kept = std::getenv("CAPRL_SAVED_QWEN25_VL");
+TEST_CASE_TEMPLATE("a folder that is written is read again to the bit, whatever layout it was read from", Family,
+                   Qwen25, Qwen3) {
+  // Kept for `model_qwen25_vl.py check`, or `model_qwen3_vl.py`, if the variable says where.
+  const char* kept = std::getenv(Family::kept);
   const testing::TemporaryFolder temporary;
   const std::filesystem::path root = kept != nullptr ? std::filesystem::path(kept) : temporary.path();
   const auto source = temporary.path() / "source";
   std::filesystem::create_directory(source);
-  std::filesystem::copy(std::filesystem::path(CAPRL_TEST_DATA) / "../../examples/weights/judge1/tokenizer.json", source);
-  for (const std::string& name : folders) {
+  std::filesystem::copy(std::filesystem::path(CAPRL_TEST_DATA) / "../../examples/weights/judge1/tokenizer.json",
+                        source);
+  for (const std::string& name : Family::folders()) {
     CAPTURE(name);
-    const Qwen25Vl<float> model = load_qwen25_vl_model<float>(data / name);
+    const auto model = Family::load_model(Family::data() / name);
     write_preprocessor(source, model.settings.vision.patch_size, model.settings.vision);
-    save_qwen25_vl(model, source / "tokenizer.json", root / name);
-    const auto again = load_qwen25_vl<float>(root / name);
-    CHECK(again.model.settings.videos.patches.patch_pixels == model.settings.vision.patch_size);
+    Family::save(model, source / "tokenizer.json", root / name);
+    const auto again = Family::load(root / name);
+    CHECK(again.model.settings.preprocessing.videos.patches.patch_pixels == model.settings.vision.patch_size);
     const auto before = named_blocks<float>(model), after = named_blocks<float>(again.model);
     REQUIRE(before.size() == after.size());
     for (std::size_t i = 0; i < before.size(); ++i) {
       CHECK(test::distance(after[i].of(after[i].parameter.value()), before[i].of(before[i].parameter.value())) == 0);
     }
-    CHECK(qwen25_vl_config(again.model.settings) == qwen25_vl_config(model.settings));
+    CHECK(Family::config(again.model.settings) == Family::config(model.settings));
     const SafetensorsFile file(root / name / "model.safetensors");
     const auto& vision = model.settings.vision;
-    CHECK(file.info("visual.patch_embed.proj.weight").shape ==
+    CHECK(file.info(Family::kernel).shape ==
           Shape{vision.block.hidden_size, 3, vision.temporal_patch_size, vision.patch_size, vision.patch_size});
   }
 }
 
-TEST_CASE("pictures that would be cut into other patches than the tower reads are refused with the folder") {
+TEST_CASE_TEMPLATE("pictures that would be cut into other patches than the tower reads are refused with the folder",
+                   Family, Qwen25, Qwen3) {
   const testing::TemporaryFolder temporary;
-  Qwen25VlSettings settings = read_qwen25_vl_settings(data / "published" / "config.json");
-  const auto read = [&] { read_qwen25_vl_preprocessing(temporary.path(), settings); };
+  const auto vision = Family::load_model(Family::data() / Family::folders()[0]).settings.vision;
+  const auto read = [&] { load_fitting_preprocessing(temporary.path(), vision, VideoProcessor::qwen2_vl); };
   CHECK(testing::fails_with(read, "preprocessor_config.json"));
-  write_preprocessor(temporary.path(), 3, settings.vision);
+  write_preprocessor(temporary.path(), 3, vision);
   CHECK(testing::fails_with(read, "expected the vision tower's patch_size", "2, 2 and 2; got 3, 2 and 2",
                             temporary.path().string()));
-  write_preprocessor(temporary.path(), 2, settings.vision);
+  write_preprocessor(temporary.path(), 2, vision);
   CHECK_NOTHROW(read());
 }
 
@@ -332,7 +382,7 @@ TEST_CASE("configurations that are not Qwen2.5-VL's are refused by field") {
   const auto file = temporary.path() / "config.json";
   const auto refuses = [&](const char* folder, const char* pointer, const Json& value, const char* field,
                            const char* message) {
-    Json changed = load_json(data / folder / "config.json");
+    Json changed = load_json(Qwen25::data() / folder / "config.json");
     changed[Json::json_pointer(pointer)] = value;
     std::ofstream(file) << changed;
     return testing::fails_with([&] { read_qwen25_vl_settings(file); }, field, "config.json", message);
@@ -354,8 +404,28 @@ TEST_CASE("configurations that are not Qwen2.5-VL's are refused by field") {
   CHECK(refuses("newest", "/vision_config/tokens_per_second", 0, "tokens_per_second", "expected 1 to"));
 }
 
-TEST_CASE("patches that do not fit their grid are an error, and so are grids that do not make whole tokens") {
-  const Case of("published");
+TEST_CASE("configurations that are not Qwen3-VL's are refused by field") {
+  const testing::TemporaryFolder temporary;
+  const auto file = temporary.path() / "config.json";
+  const auto refuses = [&](const char* pointer, const Json& value, const char* field, const char* message) {
+    Json changed = load_json(Qwen3::data() / "deep" / "config.json");
+    changed[Json::json_pointer(pointer)] = value;
+    std::ofstream(file) << changed;
+    return testing::fails_with([&] { read_qwen3_vl_settings(file); }, field, "config.json", message);
+  };
+  CHECK(refuses("/model_type", "qwen3_vl_moe", "model_type", "expected \"qwen3_vl\""));
+  CHECK(refuses("/text_config", nullptr, "text_config", "expected an object"));
+  CHECK(refuses("/text_config/rope_parameters/mrope_section", nullptr, "rope_parameters", "three numbers"));
+  CHECK(refuses("/vision_config/hidden_act", "silu", "hidden_act", "expected \"gelu_pytorch_tanh\""));
+  CHECK(refuses("/vision_config/num_position_embeddings", 15, "num_position_embeddings", "a square number"));
+  CHECK(refuses("/vision_config/deepstack_visual_indexes", {2, 0}, "deepstack_visual_indexes", "ascending order"));
+  CHECK(refuses("/vision_config/deepstack_visual_indexes", {3}, "deepstack_visual_indexes", "got 3"));
+  CHECK(refuses("/vision_config/deepstack_visual_indexes", {0, 1, 2}, "deepstack_visual_indexes", "fewer than"));
+}
+
+TEST_CASE_TEMPLATE("patches that do not fit their grid are an error, and so are grids that do not make whole tokens",
+                   Family, Qwen25, Qwen3) {
+  const Case<Family> of(Family::folders()[0]);
   const NoGradient silent;
   const auto encode = [&](Index rows, const VisionGrid& grid) {
     const std::array grids{grid};
@@ -365,4 +435,11 @@ TEST_CASE("patches that do not fit their grid are an error, and so are grids tha
   CHECK(testing::fails_with([&] { encode(7, {1, 2, 4}); }, "expected patches [8, 24]", "got [7, 24]"));
   CHECK(testing::fails_with([&] { encode(6, {1, 2, 3}); }, "multiples of 2 patches", "1 x 2 x 3"));
   CHECK(testing::fails_with([&] { encode(0, {0, 2, 2}); }, "multiples of 2 patches"));
+}
+
+TEST_CASE("Qwen3-VL has no positions for a video as one picture") {
+  const Case<Qwen3> of("deep");
+  const Picture clip{.grid = {2, 2, 2}};
+  const std::array placed{PlacedPicture{0, &clip}};
+  CHECK(testing::fails_with([&] { of.model.positions(2, placed); }, "a picture for each time of a video"));
 }
