@@ -4,10 +4,10 @@ autograd make of them: positions, logits, gradients of a weighted sum of caption
     pip install torch==2.15.0 transformers==4.49.0 && python tests/reference/model_qwen25_vl.py positions
     pip install torch==2.15.0 transformers==5.24.0 && python tests/reference/model_qwen25_vl.py
 
-Positions come from the version that the model was published with: text after a video goes on behind its largest position. In 5.24
-it goes on behind the video's height and width, even where its times reach further (its own `rope_deltas`, for tokens that are
-generated, are as before); where they do not, both versions agree, which the second run checks. (4.57 is no reference: it cut the
-seconds between times down to whole numbers.) Everything else is computed by the second, at the first's positions.
+Positions come from the version that the model was published with: text after a video goes on behind its largest position. In
+5.24 it goes on behind the video's height and width, even where its times reach further (its own `rope_deltas`, for tokens that
+are generated, are as before); where they do not, both versions agree, which the second run checks. (4.57 is no reference: it
+cut the seconds between times down to whole numbers.) Everything else is computed by the second, at the first's positions.
 
     python tests/reference/model_qwen25_vl.py check FOLDER
 
@@ -46,13 +46,13 @@ def rope(sections, **more):
     return dict(rope_parameters=dict(rope_theta=500.0, mrope_section=sections, **(more or dict(rope_type="default"))))
 
 
-# Prompts are lists of words (how many) and media: (kind, grid, seconds from one time to the next). Grids have odd sides in tokens,
-# so that windows are cut off; the videos' times are fractions of a position, reach beyond height and width, or do not.
+# Prompts are lists of words (how many) and media: (kind, grid, seconds from one time to the next). Grids have odd sides in
+# tokens, so that windows are cut off; the videos' times are fractions of a position, reach beyond height and width, or do not.
 CASES = {
     # as published: text fields on the top level, times reaching far
     "published": (TEXT | rope([2, 1, 1]), VISION, False,
                   [[3, ("image", (1, 6, 10), 0), 4], [2, ("video", (3, 4, 6), 1.75), 3, ("image", (1, 2, 2), 0), 2], [5]]),
-    # modules' names as transformers 4.52 to 4.57 saved them; tied head; one patch a token; stretched angles; no text at the start
+    # named by modules; tied head; one patch a token; stretched angles; no text at first
     "nested": (TEXT | rope([1, 0, 3], **YARN) | dict(num_key_value_heads=2, max_position_embeddings=128),
                VISION | dict(hidden_size=16, spatial_merge_size=1, window_size=6, fullatt_block_indexes=[0, 2],
                              rope_parameters=dict(rope_type="axial", rope_theta=200.0)), True,
@@ -214,7 +214,7 @@ def file_name(name):
 
 
 def write_expected(folder, model, prompts, positions, generator, file_name=lambda name: name):
-    """What the model makes of the prompts, which are given weights and continuations; the folder must open as the same model."""
+    """What the model makes of prompts, which are given weights and continuations; the folder must open as the same model."""
     reopened = type(model).from_pretrained(folder, dtype=torch.float32).eval()
     vision = model.config.vision_config
     columns = 3 * vision.temporal_patch_size * vision.patch_size**2

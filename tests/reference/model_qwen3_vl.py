@@ -36,8 +36,8 @@ def rope(sections):
     return dict(rope_parameters=dict(rope_type="default", rope_theta=500.0, mrope_section=sections, mrope_interleaved=True))
 
 
-# Prompts are lists of words (how many) and media: (kind, grid). Grids are larger and smaller than the table of positions. A video's
-# times stand apart, each after a word that tells it.
+# Prompts are lists of words (how many) and media: (kind, grid). Grids are larger and smaller than the table of positions. A
+# video's times stand apart, each after a word that tells it.
 CASES = {
     "deep": (TEXT | rope([2, 1, 1]), VISION, False,
              [[3, ("image", (1, 6, 10)), 4], [2, ("video", (3, 4, 2)), 3, ("image", (1, 2, 2)), 2], [5]]),

@@ -105,8 +105,8 @@ inline void require_model_type(const JsonFields& fields, const std::string& expe
   }
 }
 
-/// The name of a decoder's or tower's tensor by the modules that hold it: those of Qwen3-VL, and of Qwen2.5-VL where
-/// transformers 4.52 to 4.57 saved it.
+/// The name of a decoder's or tower's tensor by the modules that hold it: those of Qwen3-VL, and of a Qwen2.5-VL that was
+/// saved by its modules' names.
 inline std::string nested_name(const std::string& name) {
   if (name.starts_with("visual.")) return "model." + name;
   const std::string language = "model.";
