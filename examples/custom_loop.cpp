@@ -49,7 +49,7 @@ int main(int argc, char** argv) {
       const WeightedRollouts rollouts = weigh(collected, selection, Rloo{}(selection.batch));
       const PolicyGradientStep update =
           add_policy_gradients(policy, static_cast<const TinyVlmPolicy<>*>(nullptr), collected, rollouts, PolicyLoss{},
-                               Aggregation{}, /*temperature=*/1.0, /*micro_tokens=*/8192);
+                               Aggregation{}, /*temperature=*/1.0, /*micro_tokens=*/2048);
       // 4. Update, if there is a gradient to follow: without one neither decay nor momentum should move the weights.
       const double norm = update.tokens > 0 ? optimizer.step(3e-4) : 0.0;
       double mean = 0;

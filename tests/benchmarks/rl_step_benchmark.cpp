@@ -67,7 +67,7 @@ Seconds run_step(const Parts& parts, AdamWOptimizer<float>& optimizer, const std
   const Rloo estimator{.spread_floor = 0};
   const WeightedRollouts rollouts = weigh(collected, selection, estimator(selection.batch));
   add_policy_gradients(parts.policy, static_cast<const TinyVlmPolicy<>*>(nullptr), collected, rollouts, PolicyLoss{},
-                       Aggregation{}, /*temperature=*/1.0, /*micro_tokens=*/8192);
+                       Aggregation{}, /*temperature=*/1.0, /*micro_tokens=*/2048);
   optimizer.step(1e-7);
   seconds.update = watch.lap();
   return seconds;

@@ -155,7 +155,7 @@ TEST_CASE("Qwen's samplers take the frames that the video processors take") {
     const std::vector<Index> expected = row[7];
     CHECK((row[0] == "Qwen3VLVideoProcessor" ? limits(Qwen3VlFrames{}) : limits(Qwen2VlFrames{})) == expected);
   }
-  CHECK(fixture["frames"].size() == 98);
+  CHECK(fixture["frames"].size() == 120);
 }
 
 TEST_CASE("where the video processors fail, Qwen's samplers take what there is") {

@@ -169,7 +169,7 @@ TEST_CASE("sizes are those of smart_resize, and shapes that it refuses are error
       CHECK_THROWS_WITH_AS(resized(), doctest::Contains("where: thin.png"), Error);
     }
   }
-  CHECK(refused == 14);
+  CHECK(refused == 17);
   CHECK_THROWS_WITH_AS(smart_resize({201, 1}, 28, {1, 100}, "p"), doctest::Contains("got 201 x 1"), Error);
   CHECK_THROWS_WITH_AS(smart_resize({0, 9}, 28, {1, 100}, "p"), doctest::Contains("got 0 x 9"), Error);
   CHECK_THROWS_WITH_AS(smart_resize({9, 9}, 28, {100, 1}, "p"), doctest::Contains("minimum <= maximum"), Error);
@@ -304,6 +304,9 @@ TEST_CASE("placeholders that are not an input's are errors that name it") {
   refused(tokens, {small_image()}, "expected placeholders of 1 pictures and videos, got more", "small.png");
   refused(tokens, {small_image(), told_video(), small_image()}, "got no more in the prompt", "small.png");
   VisionInput broken = small_image();
+  broken.is_video = true;
+  refused(tokens, {broken, told_video()}, "expected 4 video placeholders in slot 0, got 4 image", "small.png");
+  broken = small_image();
   broken.grid.times = 2;
   refused(tokens, {broken}, "expected a grid of as many patches as there are rows, got a grid of 2 x 4 x 4",
           "small.png");

@@ -157,11 +157,19 @@ TEST_CASE("a captioner with packed weights says the same, and nearly the same wi
   const auto plain = small_policy();
   const auto prompts = prompts_of(plain, {1, 2, 3});
   const GenerateSettings settings{.samples = 4, .maximum_tokens = 40, .seed = 3, .item_keys = {}};
-  const auto expected = plain.generate(prompts, Sample<>(), settings);
+  const auto expected = plain.generate(
+      prompts, Sample<>(), {.samples = 4, .maximum_tokens = 40, .seed = 3, .item_keys = {}, .packed_bytes = 0});
   const auto packed = small_policy({.packed = WeightFormat::float32}).generate(prompts, Sample<>(), settings);
+  const auto for_this_call = plain.generate(prompts, Sample<>(), settings);
+  bool same_bytes = true;
   for (std::size_t p = 0; p < 3; ++p) {
-    for (std::size_t s = 0; s < 4; ++s) CHECK(packed[p][s].tokens == expected[p][s].tokens);
+    for (std::size_t s = 0; s < 4; ++s) {
+      CHECK(packed[p][s].tokens == expected[p][s].tokens);
+      CHECK(packed[p][s].log_probabilities == for_this_call[p][s].log_probabilities);
+      same_bytes = same_bytes && packed[p][s].log_probabilities == expected[p][s].log_probabilities;
+    }
   }
+  CHECK_FALSE(same_bytes);  // packed weights were used
   const auto numbers = plain.log_probabilities(prompts, packed, 1.0);
   CHECK(largest_difference(numbers.value(), packed) < 1e-4);
   const auto rounded = small_policy({.packed = WeightFormat::bf16}).generate(prompts, Sample<>(), settings);

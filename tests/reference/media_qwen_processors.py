@@ -46,8 +46,10 @@ def budget(least, most):
 
 
 def image_cases():
-    sizes = [(37, 53), (100, 300), (28, 56), (56, 84), (5, 640), (640, 5), (1, 200), (720, 40), (200, 17), (1, 1), (33, 31)]
-    cases = [(QWEN2_5, size) for size in sizes] + [(QWEN3, size) for size in [(37, 53), (64, 512), (9, 1500), (301, 411)]]
+    sizes2 = [(37, 53), (100, 300), (28, 56), (56, 84), (5, 640), (640, 5), (1, 200), (720, 40), (200, 17), (1, 1),
+              (33, 31)]
+    sizes3 = [(37, 53), (64, 512), (9, 1500), (301, 411)]
+    cases = [(QWEN2_5, size) for size in sizes2] + [(QWEN3, size) for size in sizes3]
     narrow = {key: value for key, value in QWEN2_5.items() if key not in ("min_pixels", "max_pixels")}
     cases += [({**narrow, **budget(784, 784)}, (37, 53)), ({**narrow, **budget(4 * 784, 16 * 784)}, (480, 640)),
               ({**narrow, **budget(784, 2 * 784)}, (3, 500)), ({**narrow, **budget(400 * 784, 600 * 784)}, (37, 53)),
@@ -73,7 +75,8 @@ def video_cases():
         (QWEN3_VIDEO, 2, (37, 53)), (QWEN3_VIDEO, 5, (90, 61)), ({**QWEN3, **small3}, 5, (120, 200)),
         ({**QWEN3, **small3}, 7, (200, 40)), ({**QWEN3, **small3}, 12, (120, 200)), ({**QWEN3, **small3}, 3, (20, 300)),
         ({**QWEN3, **small3, "cap_pixels_per_frame": True, "max_video_tokens": 4}, 4, (120, 200)),
-        ({**QWEN3, **small3, "cap_pixels_per_frame": True, "max_video_tokens": 4}, 12, (120, 200)), ({}, 4, (64, 96))]]
+        ({**QWEN3, **small3, "cap_pixels_per_frame": True, "max_video_tokens": 4}, 12, (120, 200)), ({}, 4, (64, 96)),
+        ({**QWEN3, **budget(8192, 40000), "cap_pixels_per_frame": True, "max_video_tokens": 1}, 4, (120, 200))]]
     for kind, settings, frames, (height, width) in cases:
         video = numpy.stack([picture(height, width, frame) for frame in range(frames)])
         settings = {"cap_pixels_per_frame": False, **settings}
@@ -85,13 +88,15 @@ def video_cases():
 
 def size_cases(draw):
     """[frames or 0 for an image, height, width, factor, least, most, resized height and width, 0 and 0: refused]."""
-    for _ in range(160):
+    for case in range(240):
         longest = 10 ** draw.uniform(0, 3.7)
         height, width = (max(1, int(longest * draw.uniform(0, 1) ** draw.choice((1, 6)))) for _ in range(2))
         factor = draw.choice((28, 32))
         least = factor * factor * draw.randint(1, 40)
         most = least * draw.randint(1, 60)
         frames = draw.choice((0, 2, 3, 5, 9, 10, 31, 768))
+        if case % 3 == 0:  # about what the nearest multiples have
+            most = max(least, int(max(height, factor) * max(width, factor) * draw.uniform(0.7, 1.3)))
         try:
             size = (smart_resize_video(frames, height, width, 2, factor, least, most * frames) if frames
                     else smart_resize(height, width, factor, least, most))
@@ -103,18 +108,18 @@ def size_cases(draw):
 def frame_cases():
     """[class, frames, rate, fps, min_frames, max_frames, num_frames or 0, indices]."""
     videos = [(100, 25.0), (240, 24000 / 1001), (2000, 25.0), (20, 25.0), (3, 25.0), (50, 10.0), (37, 29.97), (7, 1.0),
-              (900, 30.0), (5, 0.5), (2, 30.0)]
+              (900, 30.0), (5, 0.5), (2, 30.0), (60, 15.0)]
     for total, rate in videos:
         for fps, least, most, chosen in [(2, 4, 768, 0), (1, 4, 12, 0), (4.5, 6, 20, 0), (None, 4, 768, 5),
-                                         (None, 4, 768, 8)]:
+                                         (None, 4, 768, 7), (None, 4, 768, 22)]:
             metadata = VideoMetadata(total_num_frames=total, fps=rate)
             for kind in (Qwen2VLVideoProcessor, Qwen3VLVideoProcessor):
                 processor = kind(min_frames=least, max_frames=most, fps=fps)
-                if chosen > total:
+                if chosen >= total:
                     continue  # refused by the one, repeated by the other
                 found = processor.sample_frames(metadata, num_frames=chosen or None, fps=fps,
                                                 **({"temporal_patch_size": 2} if kind is Qwen2VLVideoProcessor else {}))
-                if len(found):
+                if len(found) and found[-1] < total:  # past the end by rounding: an IndexError there
                     yield [kind.__name__, total, rate, fps or 0, least, most, chosen, list(map(int, found))]
 
 

@@ -8,6 +8,8 @@
 
 #include "caprl/tensor/cpu/eigen_gemm.hpp"
 #include "caprl/tensor/cpu/packed_gemm.hpp"
+#include "caprl/tensor/cpu/tile_product.hpp"
+#include "caprl/tensor/cpu/turn_block.hpp"
 #include "support/matrices.hpp"
 
 namespace {
@@ -75,11 +77,11 @@ template <class T>
 void check_all_forms(Product size, double bound) {
   for (const Transpose ta : {Transpose::no, Transpose::yes}) {
     for (const Transpose tb : {Transpose::no, Transpose::yes}) {
-      for (const double beta : {0.0, 1.0, -0.5}) {
+      for (const auto& [alpha, beta] : {std::pair{1.5, 0.0}, {1.5, 1.0}, {1.0, -0.5}, {1.0, 0.0}, {1.0, 1.0}}) {
         const Operands<T> with(size, ta, tb);
-        const auto expected = naive(ta, tb, 1.5, with.a, with.b, beta, with.c);
+        const auto expected = naive(ta, tb, alpha, with.a, with.b, beta, with.c);
         const double left_of_c = static_cast<double>(with.c_storage.data()[0]);
-        caprl::gemm(Cpu{}, ta, tb, T{1.5}, with.a, with.b, static_cast<T>(beta), with.c);
+        caprl::gemm(Cpu{}, ta, tb, static_cast<T>(alpha), with.a, with.b, static_cast<T>(beta), with.c);
         CAPTURE(size.m);
         CAPTURE(size.n);
         CAPTURE(size.k);
@@ -149,6 +151,7 @@ TEST_CASE("gemm is the naive product in all four transposition forms, with pitch
                              {4, 4, 100},
                              {7, 31, 1},
                              {9, 40, 50},
+                             {14, 70, 600},
                              {33, 21, 70},
                              {65, 130, 97}}) {
     check_all_forms<float>(size, 1e-6);
@@ -232,6 +235,59 @@ TEST_CASE("gemm names the shapes that do not fit") {
   const Tensor<float> a({2, 3}), b({4, 5}), c({2, 5});
   CHECK_THROWS_WITH_AS(caprl::gemm(Cpu{}, Transpose::no, Transpose::yes, 1, a.rows(), b.rows(), 0, c.rows()),
                        "[gemm] expected [M, K] x [K, N] = [M, N], got [2, 3] x [4, 5]^T = [2, 5]", Error);
+}
+
+TEST_CASE("weights that are laid out on the way multiply as the naive product does, a group of panels after another") {
+  for (const auto& [rows, outputs, inputs] : {Product{1, 1, 1}, {13, 40, 70}, {40, 230, 1100}}) {
+    const Operands<float> with({rows, outputs, inputs}, Transpose::no, Transpose::yes);
+    for (const float beta : {0.0f, 1.0f}) {
+      const auto expected = naive(Transpose::no, Transpose::yes, 1, with.a, with.b, beta, with.c);
+      caprl::detail::multiply_packing(with.a, with.b, beta, with.c);
+      CHECK(distance(contents(with.c), expected) < 1e-6);
+    }
+  }
+}
+
+TEST_CASE("turn_rows transposes, and writes nothing beside") {
+  for (const auto& [rows, columns] : {std::pair<Index, Index>{1, 1}, {16, 16}, {32, 48}, {37, 21}, {5, 70}}) {
+    const Tensor<float> from = random_tensor<float>({rows, columns + 3}, 1);
+    const auto view = from.rows().columns_between(2, columns + 2);
+    const Tensor<float> to = Tensor<float>::full({columns, rows + 2}, NAN);
+    caprl::detail::turn_rows<float>(view, to.data(), rows + 2);
+    for (Index c = 0; c < columns; ++c) {
+      for (Index r = 0; r < rows; ++r) REQUIRE(to.rows()(c, r) == view(r, c));
+      CHECK(std::isnan(to.rows()(c, rows)));
+      CHECK(std::isnan(to.rows()(c, rows + 1)));
+    }
+  }
+}
+
+TEST_CASE("tile products are the same numbers for any number of rows and packs") {
+  using caprl::detail::tile_product;
+  constexpr Index depth = 20, most_rows = 26;
+  constexpr Index columns = 11 * caprl::Pack<float>::lanes;
+  const auto a = random_tensor<float>({most_rows, depth}, 1), b = random_tensor<float>({depth, columns}, 2);
+  const auto start = random_tensor<float>({most_rows, columns}, 3);
+  const auto product = [&](Index first, Index rows, Index width, bool accumulate) {
+    Tensor<float> c = start.clone();
+    tile_product<float>(rows, width, depth, {a.data() + first * depth, depth, 1}, b.data(), columns,
+                        c.data() + first * columns, columns, accumulate);
+    return c;
+  };
+  for (const bool accumulate : {false, true}) {
+    const Tensor<float> whole = product(0, most_rows, columns, accumulate);
+    const auto expected = naive(Transpose::no, Transpose::no, 1, a.rows(), b.rows(), accumulate ? 1 : 0, start.rows());
+    CHECK(distance(whole, expected) < 1e-6);
+    for (const Index rows : {1, 2, 3, 7, 9, 13}) {
+      for (Index packs = 1; packs <= 11; ++packs) {
+        const Index width = packs * caprl::Pack<float>::lanes;
+        const Tensor<float> part = product(4, rows, width, accumulate);
+        for (Index r = 4; r < 4 + rows; ++r) {
+          REQUIRE(std::equal(part.rows().row(r), part.rows().row(r) + width, whole.rows().row(r)));
+        }
+      }
+    }
+  }
 }
 
 TEST_CASE("packed weights multiply as the naive product does") {

@@ -69,10 +69,10 @@ void parallel_for(Index count, Index grain, const Body& body) {
   });
 }
 
-/// Cuts units of known cost, 0 or more, into one run for each thread, of nearly equal cost, and calls body(unit) for
-/// each. For bodies whose results do not depend on who computes them.
+/// Cuts units of known cost, 0 or more, into one run for each thread, of nearly equal cost, and calls body(begin, end)
+/// for each run. For bodies whose results do not depend on who computes them.
 template <class Body>
-void parallel_by_cost(const std::vector<Index>& costs, const Body& body) {
+void parallel_chunks_by_cost(const std::vector<Index>& costs, const Body& body) {
   std::vector<Index> before(costs.size() + 1, 0);
   for (std::size_t u = 0; u < costs.size(); ++u) before[u + 1] = before[u] + costs[u];
   const Index parts = threads();
@@ -81,7 +81,15 @@ void parallel_by_cost(const std::vector<Index>& costs, const Body& body) {
     return static_cast<Index>(std::ranges::lower_bound(before, before.back() * part / parts) - before.begin());
   };
   parallel_for(parts, 1, [&](Index part) {
-    for (Index unit = cut(part); unit < cut(part + 1); ++unit) body(unit);
+    if (cut(part) < cut(part + 1)) body(cut(part), cut(part + 1));
+  });
+}
+
+/// The same, with body(unit) for each unit.
+template <class Body>
+void parallel_by_cost(const std::vector<Index>& costs, const Body& body) {
+  parallel_chunks_by_cost(costs, [&](Index begin, Index end) {
+    for (Index unit = begin; unit < end; ++unit) body(unit);
   });
 }
 

@@ -44,7 +44,7 @@ std::vector<std::vector<double>> kl_of_rollouts(const P& reference, std::span<co
 /// sampled at `temperature`: the mean of k1 over their tokens. See `kl_of_rollouts`.
 template <Policy P>
 double policy_kl(const P& reference, std::span<const typename P::Prompt> prompts, std::span<const RolloutGroup> groups,
-                 double temperature, Index micro_tokens = 8192) {
+                 double temperature, Index micro_tokens = 2048) {
   double sum = 0;
   for (const std::vector<double>& group : kl_of_rollouts(reference, prompts, groups, temperature, micro_tokens)) {
     for (const double kl : group) sum += kl;

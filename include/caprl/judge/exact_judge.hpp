@@ -20,7 +20,7 @@ struct ExactJudgeSettings {
   double temperature = 0.6;         ///< of the judge's first token
   std::optional<double> penalty{};  ///< lambda of `prompt_score`; empty: `guess_penalty` of the question's options
   bool letters_only = false;        ///< renormalise over the letters; otherwise the mass on other tokens scores 0
-  Index maximum_rows = 16384;       ///< at most so many tokens in one pass of the model
+  Index maximum_rows = 2048;        ///< tokens in one pass of the model, at most: activations stay in the caches
   WeightFormat weights = WeightFormat::float32;  ///< bf16: the judge works with rounded weights
 };
 

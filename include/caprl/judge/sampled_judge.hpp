@@ -26,7 +26,7 @@ struct SampledJudgeSettings {
   std::optional<double> penalty{};       ///< of a wrong answer; empty: `guess_penalty` of the question's options
   PublishedFaults faults{};              ///< those of its questions and answers
   std::uint64_t seed = 0;
-  Index maximum_rows = 16384;                    ///< at most so many tokens in one pass of the model
+  Index maximum_rows = 2048;                     ///< tokens in one pass of the model, at most: see `ExactJudge`
   WeightFormat weights = WeightFormat::float32;  ///< bf16: the judge works with rounded weights
 
   /// As CapRL++ has it (arXiv 2606.09393), faults included.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -209,8 +210,8 @@ class Generation {
 
 /// Samples captions for prompts laid out as a tree: `prompt_rows` [rows, C] are the embedded tokens. Each caption ends
 /// with `end` or at the length limit. Captions are not decoded to text here. `packed`, if not null, are the model's
-/// weights for steps of few captions. Without `positions`, tokens stand at their depths. `features` is what is added to
-/// the outputs of the first layers.
+/// weights for steps of few captions; otherwise see `GenerateSettings::packed_bytes`. Without `positions`, tokens stand at
+/// their depths. `features` is what is added to the outputs of the first layers.
 template <class T, class Device, Sampler S>
 std::vector<RolloutGroup> generate(const Decoder<T, Device>& model, const Var<T, Device>& prompt_rows,
                                    const SharedBatch& prompts, const S& sampler, const GenerateSettings& settings,
@@ -219,6 +220,12 @@ std::vector<RolloutGroup> generate(const Decoder<T, Device>& model, const Var<T,
                                    const LayerFeatures<T, Device>& features = {}) {
   require(settings.samples >= 1 && settings.maximum_tokens >= 1,
           "[generate] expected at least one sample of at least one token");
+  std::optional<PackedProducts> own;
+  if constexpr (std::is_same_v<T, float> && std::is_same_v<Device, Cpu>) {
+    if (packed == nullptr && PackedProducts::bytes(model) <= settings.packed_bytes) {
+      packed = &own.emplace(model, WeightFormat::float32);
+    }
+  }
   return detail::Generation<T, Device, S>(model, sampler, settings, end, packed, positions, features)
       .run(prompt_rows, prompts);
 }

@@ -53,6 +53,9 @@ struct GenerateSettings {
   std::uint64_t seed = 0;
   std::uint32_t step = 0;                ///< part of the random key: the same step draws the same
   std::vector<std::uint32_t> item_keys;  ///< [prompts]: part of the random key; empty: the prompt's index in the call
+  /// On the CPU, a decoder whose weights take at most so many bytes has them laid out for each call, which pays after a
+  /// few steps of few captions; 0: never.
+  Index packed_bytes = Index{1} << 28;
 };
 
 }  // namespace caprl

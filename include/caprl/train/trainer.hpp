@@ -27,7 +27,7 @@ struct TrainerSettings {
   Index samples = 8;           ///< captions for each item
   Index maximum_tokens = 128;  ///< of a caption
   Index updates = 1;           ///< optimizer updates from one batch of rollouts
-  Index micro_tokens = 8192;   ///< caption tokens in memory at once; changes nothing but rounding
+  Index micro_tokens = 2048;   ///< caption tokens in memory at once; changes nothing but rounding
   TruncatedRule truncated = TruncatedRule::zero_reward;
   PolicyLoss loss{};
   Aggregation aggregation{};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <memory>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -88,27 +89,40 @@ struct CachedAttention {
       }
       costs.insert(costs.end(), static_cast<std::size_t>(options.key_heads), cost);
     }
-    parallel_by_cost(costs, [&](Index unit) {
-      attend(step.clusters[static_cast<std::size_t>(unit / options.key_heads)], unit % options.key_heads);
+    parallel_chunks_by_cost(costs, [&](Index begin, Index end) {
+      Stack stack = make_stack(begin / options.key_heads, (end - 1) / options.key_heads);
+      for (Index unit = begin; unit < end; ++unit) {
+        attend(step.clusters[static_cast<std::size_t>(unit / options.key_heads)], unit % options.key_heads, stack);
+      }
     });
   }
 
  private:
   struct Stack {
-    Index row_begin;  ///< of the cluster
-    T* queries;       ///< [rows * group, padded], times scale
-    T* sums;          ///< likewise
-    T* scores;        ///< [tile_rows, columns]
+    std::shared_ptr<T[]> storage;
+    T* queries;  ///< [rows * group, padded], times scale
+    T* sums;     ///< likewise
+    T* scores;   ///< [tile_rows, columns]
     std::vector<OnlineSoftmax<T>> softmax;
+    Index row_begin = 0;  ///< of the cluster
   };
 
-  void attend(const CacheStep::Cluster& cluster, Index key_head) const {
+  /// Room for the largest of clusters [first, last].
+  Stack make_stack(Index first, Index last) const {
+    Index rows = 0;
+    for (Index c = first; c <= last; ++c) {
+      const CacheStep::Cluster& cluster = step.clusters[static_cast<std::size_t>(c)];
+      rows = std::max(rows, (cluster.row_end - cluster.row_begin) * options.group());
+    }
+    const auto storage = allocate_storage<T>(Cpu{}, 2 * rows * padded + tile_rows * columns);
+    return {storage, storage.get(), storage.get() + rows * padded, storage.get() + 2 * rows * padded, {}};
+  }
+
+  void attend(const CacheStep::Cluster& cluster, Index key_head, Stack& stack) const {
     const Index rows = cluster.row_end - cluster.row_begin;
     const Index group = options.group();
-    const auto storage = allocate_storage<T>(Cpu{}, 2 * rows * group * padded + tile_rows * columns);
-    Stack stack{cluster.row_begin, storage.get(), storage.get() + rows * group * padded,
-                storage.get() + 2 * rows * group * padded,
-                std::vector<OnlineSoftmax<T>>(static_cast<std::size_t>(rows * group))};
+    stack.row_begin = cluster.row_begin;
+    stack.softmax.assign(static_cast<std::size_t>(rows * group), {});
     for (Index head = 0; head < group; ++head) {
       const Index column = (key_head * group + head) * options.head_size;
       for (Index r = 0; r < rows; ++r) {
@@ -150,11 +164,13 @@ struct CachedAttention {
     T* sums = stack.sums + stacked * padded;
     const Index pages = span.page_end - span.page_begin;
     const auto page = [&](Index p) { return step.pages[static_cast<std::size_t>(span.page_begin + p)]; };
-    for (Index p = 0; p < pages; ++p) {
-      tile_product<T>(rows, cache.page_tokens, padded, {queries, padded, 1}, cache.keys(page(p), key_head),
-                      cache.page_tokens, stack.scores + p * cache.page_tokens, columns, false);
-    }
-    const Index packs = pages * cache.page_tokens / lanes;
+    const Index packs_of_page = cache.page_tokens / lanes;
+    const Index packs = pages * packs_of_page;
+    const auto pack_of_keys = [&](Index p) {
+      return cache.keys(page(p / packs_of_page), key_head) + p % packs_of_page * lanes;
+    };
+    tile_product_of_packs<T>(rows, packs, padded, {queries, padded, 1}, pack_of_keys, cache.page_tokens, stack.scores,
+                             columns, false);
     for (Index r = 0; r < rows; ++r) {
       OnlineSoftmax<T>& softmax = stack.softmax[static_cast<std::size_t>(stacked + r)];
       T* scores = stack.scores + r * columns;

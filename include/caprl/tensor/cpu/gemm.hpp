@@ -7,6 +7,7 @@
 #include "caprl/core/error.hpp"
 #include "caprl/core/threads.hpp"
 #include "caprl/tensor/cpu/few_rows_gemm.hpp"
+#include "caprl/tensor/cpu/packed_gemm.hpp"
 #include "caprl/tensor/cpu/transpose.hpp"
 #include "caprl/tensor/device.hpp"
 #include "caprl/tensor/kernels/views.hpp"
@@ -20,7 +21,9 @@
 
 /// The matrix product. Which body serves which shape is decided here once, by measurement:
 ///
-///     y = x W^T with few rows      our own kernel (few_rows_gemm.hpp)
+///     y = x W^T, a few rows        our own kernel on the weights as they lie (few_rows_gemm.hpp)
+///     y = x W^T, up to 256 rows    our own kernel on weights that are laid out on the way (packed_gemm.hpp), but for
+///                                  oneDNN with AVX2
 ///     float                        oneDNN where it is built in, else Eigen
 ///     double (gradient checks)     our own kernel, on transposed copies where needed: correct, not fast
 namespace caprl {
@@ -33,9 +36,16 @@ inline constexpr bool with_onednn = true;
 inline constexpr bool with_onednn = false;
 #endif
 
-/// Up to how many rows our own kernel serves y = x W^T in float. Measured with AVX2, 256 to 2048 columns and inputs: it
-/// leads oneDNN up to 8 rows and Eigen 3.4 up to 64. With AVX-512, not measured here, oneDNN is asked from 5 rows on.
-inline constexpr Index most_few_rows = !with_onednn ? 64 : register_bytes == 64 ? 4 : 8;
+/// Up to how many rows our own kernel serves y = x W^T in float on the weights as they lie. Measured with AVX2, 256 to
+/// 2048 columns and inputs, it leads oneDNN up to 8 rows; with AVX-512 oneDNN leads from 5 rows on.
+inline constexpr Index most_few_rows = !with_onednn ? 12 : register_bytes == 64 ? 4 : 8;
+
+/// Whether y = x W^T of `rows` rows is served by laying the weights out on the way. Measured on two cores of a Zen 4,
+/// 128 to 4096 columns and inputs: with AVX-512 it leads oneDNN 2.6 from 13 rows (1.3 to 10 times at 16 to 64 rows) to
+/// about 256, and Eigen 3.4 beyond; oneDNN with AVX2 is as fast from 32 rows on.
+constexpr bool served_by_packing(Index rows) {
+  return rows >= 13 && rows <= 256 && (!with_onednn || register_bytes == 64);
+}
 
 template <class T>
 void scale_rows(T beta, Rows<T> c) {
@@ -75,6 +85,11 @@ inline void gemm_float(Transpose ta, Transpose tb, float alpha, Rows<const float
                        Rows<float> c) {
   if (ta == Transpose::no && tb == Transpose::yes && c.rows <= most_few_rows) {
     gemm_few_rows(alpha, a, b, beta, c);
+    return;
+  }
+  if (ta == Transpose::no && tb == Transpose::yes && served_by_packing(c.rows) && alpha == 1 &&
+      (beta == 0 || beta == 1)) {
+    multiply_packing(a, b, beta, c);
     return;
   }
 #if defined(CAPRL_WITH_ONEDNN)

@@ -8,9 +8,11 @@
 
 #include "caprl/core/error.hpp"
 #include "caprl/core/threads.hpp"
+#include "caprl/tensor/cpu/turn_block.hpp"
 #include "caprl/tensor/device.hpp"
 #include "caprl/tensor/kernels/pack.hpp"
 #include "caprl/tensor/kernels/views.hpp"
+#include "caprl/tensor/storage.hpp"
 #include "caprl/tensor/tensor.hpp"
 #include "caprl/tensor/weight_format.hpp"
 
@@ -106,6 +108,34 @@ void multiply_panel(const PackedTask& task) {
   }
 }
 
+inline Index panels_of(Index outputs) { return (outputs + panel_columns - 1) / panel_columns; }
+
+inline Index words_of_panel(WeightFormat format) {
+  return format == WeightFormat::float32 ? panel_words<WeightFormat::float32> : panel_words<WeightFormat::bf16>;
+}
+
+/// Lays out panel `index` of a weight [N, K] behind those before it in `words`. Columns that do not exist are 0.
+inline void pack_panel(Rows<const float> weight, Index index, WeightFormat format, float* words) {
+  const Index first = index * panel_columns;
+  const Index columns = std::min(panel_columns, weight.rows - first);
+  const Index width = words_of_panel(format);
+  float* to = words + index * weight.columns * width;
+  if (format == WeightFormat::float32) {
+    if (columns < width) std::fill_n(to, weight.columns * width, 0.0f);
+    turn_rows(weight.rows_between(first, first + columns), to, width);
+    return;
+  }
+  const auto value = [&](Index column, Index k) { return column < columns ? weight(first + column, k) : 0.0f; };
+  for (Index k = 0; k < weight.columns; ++k) {
+    for (Index c = 0; c < width; ++c) {
+      const std::uint32_t low = bf16(value(c, k)).bits;
+      const std::uint32_t high = bf16(value(c + float_lanes, k)).bits;
+      const std::uint32_t word = low | high << 16;
+      std::memcpy(to + k * width + c, &word, sizeof(word));  // a signalling NaN as float could change
+    }
+  }
+}
+
 using PanelKernel = void (*)(const PackedTask&);
 
 template <WeightFormat Format, int... Rows>
@@ -127,40 +157,20 @@ class PackedWeights {
  public:
   PackedWeights() = default;
   explicit PackedWeights(Rows<const float> weight, WeightFormat format = WeightFormat::float32)
-      : format_(format), outputs_(weight.rows), inputs_(weight.columns), words_({panels() * inputs_ * panel_words()}) {
-    parallel_for(panels(), 1, [&](Index panel) { pack_panel(weight, panel); });
+      : format_(format),
+        outputs_(weight.rows),
+        inputs_(weight.columns),
+        words_({panels() * inputs_ * detail::words_of_panel(format)}) {
+    parallel_for(panels(), 1, [&](Index panel) { detail::pack_panel(weight, panel, format, words_.data()); });
   }
 
   Index outputs() const { return outputs_; }
   Index inputs() const { return inputs_; }
   WeightFormat format() const { return format_; }
-  Index panels() const { return (outputs_ + detail::panel_columns - 1) / detail::panel_columns; }
-  const float* panel(Index index) const { return words_.data() + index * inputs_ * panel_words(); }
+  Index panels() const { return detail::panels_of(outputs_); }
+  const float* words() const { return words_.data(); }
 
  private:
-  Index panel_words() const { return format_ == WeightFormat::float32 ? detail::panel_columns : detail::float_lanes; }
-
-  void pack_panel(Rows<const float> weight, Index index) {
-    const Index first = index * detail::panel_columns;
-    const Index width = panel_words();
-    float* to = words_.data() + index * inputs_ * width;
-    const auto value = [&](Index column, Index k) {
-      return first + column < outputs_ ? weight(first + column, k) : 0.0f;
-    };
-    for (Index k = 0; k < inputs_; ++k) {
-      for (Index c = 0; c < width; ++c) {
-        if (format_ == WeightFormat::float32) {
-          to[k * width + c] = value(c, k);
-        } else {
-          const std::uint32_t low = bf16(value(c, k)).bits;
-          const std::uint32_t high = bf16(value(c + detail::float_lanes, k)).bits;
-          const std::uint32_t word = low | high << 16;
-          std::memcpy(to + k * width + c, &word, sizeof(word));  // a signalling NaN as float could change
-        }
-      }
-    }
-  }
-
   WeightFormat format_ = WeightFormat::float32;
   Index outputs_ = 0;
   Index inputs_ = 0;
@@ -169,8 +179,9 @@ class PackedWeights {
 
 namespace detail {
 
+/// y (=, or += if `add`) x W^T for the panels [first, last) of W, which lie in `words`.
 template <WeightFormat Format>
-void multiply_panels(Rows<const float> x, const PackedWeights& weights, Rows<float> y, Index first, Index last) {
+void multiply_panels(Rows<const float> x, const float* words, Rows<float> y, Index first, Index last, bool add) {
   const Index blocks = (x.rows + most_packed_rows - 1) / most_packed_rows;
   // A panel's stretch of k stays in the first-level cache while all rows pass over it.
   const Index stretch = blocks <= 2 ? x.columns : 256;
@@ -178,19 +189,43 @@ void multiply_panels(Rows<const float> x, const PackedWeights& weights, Rows<flo
     const Index depth = std::min(stretch, x.columns - k);
     for (Index panel = first; panel < last; ++panel) {
       const Index column = panel * panel_columns;
+      const float* weights = words + (panel * x.columns + k) * panel_words<Format>;
       for (Index block = 0; block < blocks; ++block) {
         const Index row = x.rows * block / blocks;
         const Index rows = x.rows * (block + 1) / blocks - row;
-        panel_kernel<Format>(rows)({x.row(row) + k, x.pitch, weights.panel(panel) + k * panel_words<Format>, depth,
-                                    y.row(row) + column, y.pitch, std::min(panel_columns, y.columns - column), k > 0});
+        panel_kernel<Format>(rows)({x.row(row) + k, x.pitch, weights, depth, y.row(row) + column, y.pitch,
+                                    std::min(panel_columns, y.columns - column), add || k > 0});
       }
     }
   }
 }
 
+/// The fewest panels of `rows` products of length `depth` that are worth a thread.
+inline Index panel_grain(Index rows, Index depth) {
+  return 1 + 32768 / (depth * panel_columns * std::max<Index>(2, rows / 4) + 1);
+}
+
+/// y = x W^T + beta y for W [N, K] as it lies, beta 0 or 1: each thread lays out a few panels at a time, which stay in
+/// its cache while all rows pass over them.
+inline void multiply_packing(Rows<const float> x, Rows<const float> weight, float beta, Rows<float> y) {
+  constexpr Index cached_words = 65536;  // 256 KB
+  const Index group = std::max<Index>(1, cached_words / (weight.columns * panel_columns));
+  parallel_chunks(panels_of(weight.rows), panel_grain(x.rows, x.columns), [&](Index first, Index last) {
+    const auto words = allocate_storage<float>(Cpu{}, std::min(group, last - first) * weight.columns * panel_columns);
+    for (Index panel = first; panel < last; panel += group) {
+      const Index count = std::min(group, last - panel);
+      const Index begin = panel * panel_columns;
+      const Index end = std::min(weight.rows, (panel + count) * panel_columns);
+      const Rows<const float> some = weight.rows_between(begin, end);
+      for (Index i = 0; i < count; ++i) pack_panel(some, i, WeightFormat::float32, words.get());
+      multiply_panels<WeightFormat::float32>(x, words.get(), y.columns_between(begin, end), 0, count, beta != 0);
+    }
+  });
+}
+
 }  // namespace detail
 
-/// y [M, N] = x [M, K] W^T for packed W [N, K], best up to about 64 rows. Throws Error if the shapes do not fit.
+/// y [M, N] = x [M, K] W^T for packed W [N, K], best up to a few hundred rows. Throws Error if the shapes do not fit.
 inline void multiply(Cpu, Rows<const float> x, const PackedWeights& weights, Rows<float> y) {
   if (x.columns != weights.inputs() || y.columns != weights.outputs() || x.rows != y.rows) {
     throw Error("[multiply] expected [M, K] x [N, K]^T = [M, N], got " + detail::shape_text(x) + " x [" +
@@ -202,12 +237,11 @@ inline void multiply(Cpu, Rows<const float> x, const PackedWeights& weights, Row
     for (Index r = 0; r < y.rows; ++r) std::fill_n(y.row(r), y.columns, 0.0f);
     return;
   }
-  const Index work = x.columns * detail::panel_columns * std::max<Index>(2, x.rows / 4);
-  parallel_chunks(weights.panels(), 1 + 32768 / (work + 1), [&](Index first, Index last) {
+  parallel_chunks(weights.panels(), detail::panel_grain(x.rows, x.columns), [&](Index first, Index last) {
     if (weights.format() == WeightFormat::float32) {
-      detail::multiply_panels<WeightFormat::float32>(x, weights, y, first, last);
+      detail::multiply_panels<WeightFormat::float32>(x, weights.words(), y, first, last, false);
     } else {
-      detail::multiply_panels<WeightFormat::bf16>(x, weights, y, first, last);
+      detail::multiply_panels<WeightFormat::bf16>(x, weights.words(), y, first, last, false);
     }
   });
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <type_traits>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "caprl/tensor/kernels/views.hpp"
 #include "caprl/tensor/prefix_tree.hpp"
 #include "caprl/tensor/rows.hpp"
+#include "caprl/tensor/storage.hpp"
 #include "caprl/tensor/tensor.hpp"
 #include "caprl/tensor/tree_attention_options.hpp"
 
@@ -40,10 +42,26 @@ struct TreeAttentionForward {
     const auto query_tiles = static_cast<Index>(tiles.query_tiles.size());
     std::vector<Index> costs;
     for (Index unit = 0; unit < options.query_heads * query_tiles; ++unit) costs.push_back(cost(unit % query_tiles));
-    parallel_by_cost(costs, [&](Index unit) { attend(unit / query_tiles, unit % query_tiles); });
+    parallel_chunks_by_cost(costs, [&](Index begin, Index end) {
+      const Scratch scratch(padded);
+      for (Index unit = begin; unit < end; ++unit) attend(unit / query_tiles, unit % query_tiles, scratch);
+    });
   }
 
  private:
+  /// What one tile of queries is computed in.
+  struct Scratch {
+    explicit Scratch(Index padded)
+        : storage(allocate_storage<T>(Cpu{}, tile_rows * (2 * padded + tile_rows))),
+          queries(storage.get()),
+          sums(queries + tile_rows * padded),
+          scores(sums + tile_rows * padded) {}
+    std::shared_ptr<T[]> storage;
+    T* queries;  ///< [tile_rows, padded], times scale
+    T* sums;     ///< likewise
+    T* scores;   ///< [tile_rows, tile_rows]
+  };
+
   Index cost(Index query_tile) const {
     const auto tile = static_cast<std::size_t>(query_tile);
     Index scores = 0;
@@ -68,21 +86,19 @@ struct TreeAttentionForward {
   }
 
   /// All keys of one tile of queries, for one query head.
-  void attend(Index head, Index query_tile) const {
+  void attend(Index head, Index query_tile, const Scratch& scratch) const {
     const RowTile tile = tiles.query_tiles[static_cast<std::size_t>(query_tile)];
     const RowTile local{tile.begin - query_row_begin, tile.end - query_row_begin};
     const Index column = head * options.head_size;
-    const auto scratch = allocate_storage<T>(Cpu{}, tile_rows * (2 * padded + tile_rows));
-    T* queries = scratch.get();
-    T* sums = queries + tile_rows * padded;
-    T* scores = sums + tile_rows * padded;
+    T* queries = scratch.queries;
+    T* sums = scratch.sums;
     std::array<OnlineSoftmax<T>, tile_rows> softmax;
     pack_rows(q.rows_between(local.begin, local.end).columns_between(column, column + options.head_size),
               static_cast<T>(options.scale), queries, padded);
     std::fill_n(sums, tile.rows() * padded, T{0});
     const auto p = static_cast<std::size_t>(query_tile);
     for (Index pair = first_pair[p]; pair < first_pair[p + 1]; ++pair) {
-      attend_pair(head / options.group(), pairs[static_cast<std::size_t>(pair)], tile, queries, scores, softmax, sums);
+      attend_pair(head / options.group(), pairs[static_cast<std::size_t>(pair)], tile, queries, scratch.scores, softmax, sums);
     }
     for (Index r = 0; r < tile.rows(); ++r) {
       const OnlineSoftmax<T>& row = softmax[static_cast<std::size_t>(r)];

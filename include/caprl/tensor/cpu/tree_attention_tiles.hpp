@@ -8,6 +8,7 @@
 #include "caprl/core/index.hpp"
 #include "caprl/tensor/cpu/tile_product.hpp"
 #include "caprl/tensor/cpu/tree_tiles.hpp"
+#include "caprl/tensor/cpu/turn_block.hpp"
 #include "caprl/tensor/kernels/pack.hpp"
 #include "caprl/tensor/kernels/pack_math.hpp"
 #include "caprl/tensor/rows.hpp"
@@ -29,11 +30,8 @@ void pack_rows(Rows<const T> from, T scale, T* to, Index padded) {
 /// Rows of a head, turned, to [padded, tile_rows]: what is behind the head's columns and behind the last row is 0.
 template <class T>
 void pack_turned(Rows<const T> from, T* to, Index padded) {
-  std::fill_n(to, padded * tile_rows, T{0});
-  for (Index r = 0; r < from.rows; ++r) {
-    const T* source = from.row(r);
-    for (Index c = 0; c < from.columns; ++c) to[c * tile_rows + r] = source[c];
-  }
+  if (from.rows < tile_rows || from.columns < padded) std::fill_n(to, padded * tile_rows, T{0});
+  turn_rows(from, to, tile_rows);
 }
 
 /// Which of a pack's keys the query sees. `entry` counts in the arrays of `keys`.
@@ -73,7 +71,7 @@ struct OnlineSoftmax {
       largest = select(score > largest, score, largest);
     }
     const T before = greatest;
-    greatest = fold_greatest(largest);
+    greatest = fold_lanes(largest, [](const auto& x, const auto& y) { return x > y ? x : y; });
     const T factor = before == greatest ? T{1} : exponential(before - greatest);
     sums *= Pack<T>(factor);
     for (Index p = 0; p < packs; ++p) {
@@ -91,15 +89,6 @@ struct OnlineSoftmax {
  private:
   template <class Mask>
   static constexpr bool masks = !std::is_same_v<Mask, Unmasked>;
-
-  static T fold_greatest(const Pack<T>& pack) {
-    std::array<T, Pack<T>::lanes> values;
-    pack.store(values.data());
-    for (std::size_t half = values.size() / 2; half > 0; half /= 2) {
-      for (std::size_t i = 0; i < half; ++i) values[i] = values[i] > values[i + half] ? values[i] : values[i + half];
-    }
-    return values[0];
-  }
 };
 
 /// Brings the `padded` columns that were summed under a smaller greatest score to a new one, which `factor` belongs to.

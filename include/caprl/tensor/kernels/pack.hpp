@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #include "caprl/core/host_device.hpp"
 #include "caprl/core/index.hpp"
@@ -145,25 +146,48 @@ inline Pack<double> square_root(const Pack<double>& a) {
   return map_lanes(a, [](double lane) { return std::sqrt(lane); });
 }
 
-/// Sum of the lanes, halves folded onto each other: the same order on every processor.
-template <class T>
-T sum_lanes(const Pack<T>& a) {
-  T values[Pack<T>::lanes];
-  a.store(values);
-  for (int half = Pack<T>::lanes / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) values[i] += values[i + half];
-  }
-  return values[0];
+namespace detail {
+
+/// Lane i of the result is lane (i + By) mod N of `a`.
+template <int By, class Register, int... Lane>
+Register rotate_lanes(const Register& a, std::integer_sequence<int, Lane...>) {
+  return __builtin_shufflevector(a, a, ((Lane + By) % static_cast<int>(sizeof...(Lane)))...);
 }
 
+/// The lanes of a register, halves folded onto each other: lane 0 of the result.
+template <int Half, class Register, class Combine>
+Register fold_register(const Register& a, const Combine& combine) {
+  if constexpr (Half == 0) {
+    return a;
+  } else {
+    constexpr int lanes = sizeof(Register) / sizeof(a[0]);
+    const Register other = rotate_lanes<Half>(a, std::make_integer_sequence<int, lanes>());
+    return fold_register<Half / 2>(combine(a, other), combine);
+  }
+}
+
+/// All lanes of a pack combined, halves folded onto each other: the same order on every processor.
+template <class T, class Combine>
+T fold_lanes(Pack<T> a, const Combine& combine) {
+#pragma GCC unroll 2
+  for (int half = Pack<T>::parts / 2; half > 0; half /= 2) {
+#pragma GCC unroll 2
+    for (int p = 0; p < half; ++p) a.part[p] = combine(a.part[p], a.part[p + half]);
+  }
+  return fold_register<Pack<T>::part_lanes / 2>(a.part[0], combine)[0];
+}
+
+}  // namespace detail
+
+template <class T>
+T sum_lanes(const Pack<T>& a) {
+  return detail::fold_lanes(a, [](const auto& x, const auto& y) { return x + y; });
+}
+
+/// NaN if a lane is.
 template <class T>
 T max_lanes(const Pack<T>& a) {
-  T values[Pack<T>::lanes];
-  a.store(values);
-  for (int half = Pack<T>::lanes / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) values[i] = maximum(values[i], values[i + half]);
-  }
-  return values[0];
+  return detail::fold_lanes(a, [](const auto& x, const auto& y) { return x > y ? x : (x == x ? y : x); });
 }
 
 namespace detail {
