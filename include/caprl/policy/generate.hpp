@@ -210,8 +210,8 @@ class Generation {
 
 /// Samples captions for prompts laid out as a tree: `prompt_rows` [rows, C] are the embedded tokens. Each caption ends
 /// with `end` or at the length limit. Captions are not decoded to text here. `packed`, if not null, are the model's
-/// weights for steps of few captions; otherwise see `GenerateSettings::packed_bytes`. Without `positions`, tokens stand at
-/// their depths. `features` is what is added to the outputs of the first layers.
+/// weights for steps of few captions; otherwise see `GenerateSettings::packed_bytes`. Without `positions`, tokens stand
+/// at their depths. `features` is what is added to the outputs of the first layers.
 template <class T, class Device, Sampler S>
 std::vector<RolloutGroup> generate(const Decoder<T, Device>& model, const Var<T, Device>& prompt_rows,
                                    const SharedBatch& prompts, const S& sampler, const GenerateSettings& settings,
