@@ -43,6 +43,7 @@ class GgufTokenizerReader {
   explicit GgufTokenizerReader(const GgufMetadata& metadata)
       : metadata_(metadata), spelled_(metadata.where(), "tokenizer.ggml.tokens", "tokenizer.ggml.merges") {
     definition_.source = metadata.where();
+    definition_.drop_unknown_bytes = true;  // SmolLM2 has no token for some control characters
   }
 
   TokenizerDefinition read() {

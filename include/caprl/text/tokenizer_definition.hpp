@@ -55,7 +55,9 @@ struct TokenizerDefinition {
   std::vector<PreTokenizerStep> pre_tokenizer;
   bool normalize_nfc = false;
   bool ignore_merges = false;  ///< a piece that is in the vocabulary is that token, whatever the merges say
-  std::string source;          ///< for messages: the file
+  bool drop_unknown_bytes =
+      false;           ///< bytes without a token are left out of texts; false: such a vocabulary is refused
+  std::string source;  ///< for messages: the file
 };
 
 }  // namespace caprl
