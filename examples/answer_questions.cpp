@@ -59,7 +59,8 @@ std::vector<std::vector<double>> by_letter(const ExactJudge<float>& judge, const
                                            const Caption& caption) {
   std::vector<std::vector<double>> values;
   const JudgeRequest request{&item, {&caption, 1}};
-  for (const QuestionAnswer& answer : judge.answer({&request, 1})[0][0]) values.push_back(answer.options);
+  const auto answers = judge.answer({&request, 1});
+  for (const QuestionAnswer& answer : answers[0][0]) values.push_back(answer.options);
   return values;
 }
 

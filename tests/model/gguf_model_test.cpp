@@ -80,6 +80,24 @@ TEST_CASE("a file with a tokenizer and block-wise types is to us what it is to t
   CHECK(chat.folder == chat_path);
 }
 
+TEST_CASE("SmolLM2 is to us what it is to transformers") {
+  const auto path = std::filesystem::path(CAPRL_SHARED_ASSETS) / "smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf";
+  if (!std::filesystem::exists(path)) {
+    MESSAGE("SKIPPED: absent: ", path.string());
+    return;
+  }
+  const auto folder = load_language_model(path);
+  const auto tokens = folder.tokenizer.encode("The 12 months of the year are January, February,");
+  CHECK(tokens == std::vector<Token>{504, 216, 33, 34, 2704, 282, 260, 713, 359, 4450, 28, 5096, 28});
+  const NoGradient silent;
+  const std::vector<Index> ids(tokens.begin(), tokens.end());
+  const PrefixTree tree = PrefixTree::from_lengths(std::vector<Index>{std::ssize(ids)});
+  const auto rows = embed(folder.model.embedding, Var<float>(), ids);
+  const Index last = std::ssize(ids) - 1;
+  const auto next = folder.model.log_probabilities(rows, tree, {{last, 3903}, {last, 284}, {last, 4185}}, 1.0);
+  CHECK(test::distance(next.value(), std::vector<double>{-1.0628, -1.5925, -2.0233}) < 1e-4);
+}
+
 TEST_CASE("a file that is no model of ours is refused by key or tensor") {
   const std::string architecture = entry<std::uint32_t>("general.architecture", 8, 5) + std::string(4, '\0');
   CHECK(refuses(changed(architecture + "llama", architecture + "gemma"),
