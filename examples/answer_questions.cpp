@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "caprl/advantage/statistics.hpp"
 #include "caprl/core/progress.hpp"
 #include "caprl/data/caption_data.hpp"
 #include "caprl/evaluate/bootstrap.hpp"
@@ -72,7 +73,7 @@ std::vector<double> shares_right(const std::string& what, const std::vector<Capt
   std::vector<double> shares;
   for (const CaptionItem& item : items) {
     shares.push_back(share_right(item, answer(item, Caption{.text = caption_of(item, options.caption_field)})));
-    progress.update(std::ssize(shares), {{"accuracy", shares.back(), 2}});
+    progress.update(std::ssize(shares), {{"accuracy", mean_of(shares), 2}});
   }
   return shares;
 }
