@@ -125,7 +125,14 @@ run leaks --data world/images_test.jsonl --train world/images_train.jsonl --vali
 run compare_judges --judge judge/model --data world/images_test.jsonl --captions other.jsonl --seeds 1 --out figures.json
 has log exact.cyclic_1 sampled.draws_8
 run check_judge --judge judge/model --data world/videos_test.jsonl --name video --out figures.json
-has figures.json image.accuracy.gain.trained.low image.accuracy.grammar.best image.recall.truth image.accuracy.blind \
+echo GGUF >bad.gguf
+run answer_questions --judge judge/model --data world/images_test.jsonl --items 2 --beside judge/model --out figures.json
+refuses answer_questions caption_rhymed --judge judge/model --data world/images_test.jsonl --caption-field caption_rhymed
+refuses answer_questions bad.gguf --judge bad.gguf --data world/images_test.jsonl
+run write_logits --model judge/model --text tokenizer.json --positions 30 --window 16 --out logits.safetensors
+has logits.safetensors ids.0 logits.1
+has figures.json answers.image.by_letter answers.image.by_option answers.image.beside.low \
+  image.accuracy.gain.trained.low image.accuracy.grammar.best image.recall.truth image.accuracy.blind \
   video.accuracy.temporal.truth leak.image.constant.high judge.video.removed_abstained \
   judges.image.sampled.draws_8.squared_error judges.image.exact.cyclic_all.tokens
 run results --figures figures.json --runs whole --summary merged.json --out results.md
@@ -168,6 +175,8 @@ declare -A valid=(
   [measure]="--data world/images_test.jsonl --judge judge/model --truth --out refused.json"
   [check_judge]="--data world/images_test.jsonl --judge judge/model --out refused.json"
   [compare_judges]="--data world/images_test.jsonl --judge judge/model --captions other.jsonl --out refused.json"
+  [answer_questions]="--data world/images_test.jsonl --judge judge/model --out refused.json"
+  [write_logits]="--model judge/model --text tokenizer.json --out refused.safetensors"
   [report]="whole --out refused"
   [results]="--figures figures.json --out refused.md"
   [caption_images]=$reinforce [caption_videos]=$reinforce [custom_components]=$loop [custom_loop]=$loop)
@@ -191,6 +200,8 @@ impossible train_judge --groups 0
 refuses train_judge -model --out refused
 impossible caption --batch 0
 impossible check_judge --items 0
+impossible answer_questions --orders -1
+impossible write_logits --window 0
 impossible compare_judges --seeds 0
 impossible report --figure seconds
 impossible caption_images --samples 1

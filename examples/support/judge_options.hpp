@@ -21,7 +21,7 @@ struct JudgeOptions {
 };
 
 inline void add_judge_options(CLI::App& app, JudgeOptions& options) {
-  app.add_option("--judge", options.folder, "Folder of the judge")->required()->check(CLI::ExistingDirectory);
+  app.add_option("--judge", options.folder, "Folder or GGUF file of the judge")->required()->check(CLI::ExistingPath);
   app.add_flag("--standard-prompt", options.standard_prompt,
                "Ask the judge with instructions and worked examples: for instructed language models");
   app.add_flag("--empty-thinking", options.empty_thinking,

@@ -97,6 +97,20 @@ TEST_CASE("An empty thinking block needs its tokens") {
   CHECK(rendered.tokens == expected);
 }
 
+TEST_CASE("A tokenizer for text alone writes chats without media") {
+  const std::vector<std::string> text{"<|endoftext|>", "<|im_start|>", "<|im_end|>"};
+  const ChatTemplate chat = tiny({.vocabulary_size = 300, .special_tokens = text});
+  CHECK(!chat.special_tokens().has_vision());
+  CHECK(tiny().special_tokens().has_vision());
+  CHECK(chat.tokenizer().decode(chat.render({ChatMessage::of_text("user", "the answer")}).tokens) ==
+        "<|im_start|>user\nthe answer<|im_end|>\n<|im_start|>assistant\n");
+  CHECK_THROWS_WITH_AS(chat.render({{"user", {{ChatPart::Kind::image, ""}}}}), doctest::Contains("for text alone"),
+                       Error);
+  CHECK_THROWS_WITH_AS(tiny({.vocabulary_size = 300,
+                             .special_tokens = {"<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|image_pad|>"}}),
+                       doctest::Contains("<|vision_start|>"), Error);
+}
+
 TEST_CASE("Faults of a chat are errors") {
   const ChatTemplate chat = tiny();
   CHECK_THROWS_AS(chat.render({}, {.generation_prompt = false, .assistant_prefill = "x"}), Error);

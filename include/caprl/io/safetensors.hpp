@@ -1,7 +1,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
@@ -11,15 +10,12 @@
 #include <type_traits>
 #include <vector>
 
+#include "caprl/io/finite.hpp"
 #include "caprl/io/input_file.hpp"
 #include "caprl/io/safetensors_header.hpp"
-#include "caprl/tensor/kernels/number.hpp"
 #include "caprl/tensor/tensor.hpp"
 
 namespace caprl {
-
-/// Whether numbers that are read may be NaN or infinite.
-enum class Finite { required, any };
 
 namespace detail {
 
@@ -110,7 +106,7 @@ class SafetensorsFile {
     Tensor<T> tensor(stored.shape);
     read_elements(stored, tensor);
     if constexpr (detail::is_float_type<T>) {
-      if (finite == Finite::required) require_finite(name, tensor);
+      if (finite == Finite::required) require_finite(tensor, "safetensors", name, path());
     }
     return tensor;
   }
@@ -143,19 +139,6 @@ class SafetensorsFile {
       detail::convert_stored(stored.type, std::span<const std::byte>(block), target);
       target += block.size() / static_cast<std::size_t>(bytes_of(stored.type));
     }
-  }
-
-  template <class T>
-  void require_finite(const std::string& name, const Tensor<T>& tensor) const {
-    bool finite = true;
-    for (const T value : tensor.span()) finite = finite && std::isfinite(static_cast<Accumulator<T>>(value));
-    if (finite) return;
-    Index at = 0;
-    while (std::isfinite(static_cast<Accumulator<T>>(tensor.data()[at]))) ++at;
-    throw Error("[safetensors] expected finite numbers in tensor " + name + ", got " +
-                    std::to_string(static_cast<Accumulator<T>>(tensor.data()[at])) + " at element " +
-                    std::to_string(at),
-                path().string(), "the weights are damaged or come from a run that diverged");
   }
 
   InputFile file_;

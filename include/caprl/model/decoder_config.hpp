@@ -76,14 +76,14 @@ inline constexpr DecoderFamilyNames decoder_families[] = {{DecoderFamily::llama,
                                                           {DecoderFamily::qwen2, "qwen2", "Qwen2ForCausalLM"},
                                                           {DecoderFamily::qwen3, "qwen3", "Qwen3ForCausalLM"}};
 
-inline DecoderFamily read_decoder_family(const JsonFields& fields) {
-  const auto type = fields.get<std::string>("model_type");
+inline DecoderFamily read_decoder_family(const JsonFields& fields, const char* name = "model_type") {
+  const auto type = fields.get<std::string>(name);
   std::string known;
   for (const auto& names : decoder_families) {
     if (type == names.model_type) return names.family;
     known += (known.empty() ? "" : ", ") + std::string(names.model_type);
   }
-  throw fields.error("model_type", "expected one of " + known + "; got \"" + type + "\"");
+  throw fields.error(name, "expected one of " + known + "; got \"" + type + "\"");
 }
 
 /// The family whose blocks these are.

@@ -7,6 +7,7 @@
 
 #include "caprl/model/decoder.hpp"
 #include "caprl/model/decoder_config.hpp"
+#include "caprl/model/gguf_model.hpp"
 #include "caprl/model/model_folder.hpp"
 #include "caprl/nn/initialize.hpp"
 
@@ -18,10 +19,11 @@ void initialize(const Decoder<T>& model, std::uint64_t seed) {
   initialize<T>(model, model.settings.layers, seed, ends_residual_branch);
 }
 
-/// A text model from a Hugging Face folder of the Llama, Qwen2 or Qwen3 architecture; its weights may be in one file or
-/// in several. Throws Error naming the file and field, or the tensor, that is not as expected.
+/// A text model of the Llama, Qwen2 or Qwen3 architecture from a Hugging Face folder, whose weights may be in one file
+/// or in several, or from a GGUF file. Throws Error naming the file and field, or the tensor, that is not as expected.
 template <class T = float>
 ModelFolder<Decoder<T>> load_language_model(const std::filesystem::path& folder) {
+  if (std::filesystem::is_regular_file(folder)) return load_gguf_language_model<T>(folder);
   const std::filesystem::path config = folder / "config.json";
   const Json json = load_json(config);
   Decoder<T> model(read_decoder_settings(JsonFields(json, config.string())));

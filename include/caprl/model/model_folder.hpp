@@ -14,7 +14,7 @@
 namespace caprl {
 
 /// A model with the tokenizer that it was trained with: a Hugging Face folder (config.json, tokenizer.json,
-/// model.safetensors).
+/// model.safetensors), or a GGUF file.
 template <class Model>
 struct ModelFolder {
   Model model;

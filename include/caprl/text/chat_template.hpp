@@ -122,6 +122,10 @@ class ChatTemplate {
       if (!part.text.empty()) {
         throw Error("[ChatTemplate] expected no text in an image or video part, got " + part.text);
       }
+      if (!special_.has_vision()) {
+        throw Error(
+            "[ChatTemplate] expected a tokenizer with <|vision_start|> for an image or video, got one for text alone");
+      }
       writer.special(special_.vision_start);
       writer.chat.media.push_back({part.kind, static_cast<Index>(writer.chat.tokens.size())});
       writer.special(special_.vision_end);

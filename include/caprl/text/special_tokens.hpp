@@ -3,7 +3,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "caprl/core/error.hpp"
 #include "caprl/core/index.hpp"
@@ -11,7 +10,8 @@
 
 namespace caprl {
 
-/// The control tokens that chat and media prompts are made of, under the names that Qwen gave them.
+/// The control tokens that chat and media prompts are made of, under the names that Qwen gave them. A tokenizer for
+/// text alone has none of the last four.
 struct SpecialTokenIds {
   Token end_of_text = -1;   ///< <|endoftext|>: ends a document; pads
   Token turn_start = -1;    ///< <|im_start|>
@@ -21,18 +21,31 @@ struct SpecialTokenIds {
   Token image_pad = -1;     ///< <|image_pad|>: stands for one patch of an image
   Token video_pad = -1;     ///< <|video_pad|>: stands for one patch of a video
 
+  /// True if the tokenizer can write images and videos.
+  bool has_vision() const { return vision_start >= 0; }
+
   /// Looks them up; throws `Error` that names the first that the tokenizer lacks.
   static SpecialTokenIds of(const Tokenizer& tokenizer) {
-    const auto find = [&](std::string_view name) {
+    const auto has = [&](std::string_view name) {
       const std::optional<Token> id = tokenizer.id_of(name);
-      if (!id || !tokenizer.is_special(*id)) {
+      return id && tokenizer.is_special(*id);
+    };
+    const auto find = [&](std::string_view name) {
+      if (!has(name)) {
         throw Error("[SpecialTokenIds] expected a special token " + std::string(name) + ", got none", "the tokenizer",
                     "use a tokenizer with the special tokens of Qwen, or train one");
       }
-      return *id;
+      return *tokenizer.id_of(name);
     };
-    return {find("<|endoftext|>"),  find("<|im_start|>"),  find("<|im_end|>"),   find("<|vision_start|>"),
-            find("<|vision_end|>"), find("<|image_pad|>"), find("<|video_pad|>")};
+    SpecialTokenIds ids{
+        .end_of_text = find("<|endoftext|>"), .turn_start = find("<|im_start|>"), .turn_end = find("<|im_end|>")};
+    if (has("<|vision_start|>") || has("<|vision_end|>") || has("<|image_pad|>") || has("<|video_pad|>")) {
+      ids.vision_start = find("<|vision_start|>");
+      ids.vision_end = find("<|vision_end|>");
+      ids.image_pad = find("<|image_pad|>");
+      ids.video_pad = find("<|video_pad|>");
+    }
+    return ids;
   }
 };
 

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
@@ -114,12 +115,16 @@ class Tokenizer {
     void add_vocabulary(const TokenizerDefinition& definition);
     void add_added_tokens(const TokenizerDefinition& definition);
     void add_steps(const TokenizerDefinition& definition);
-    std::array<Token, 256> byte_tokens() const;
+    void add_byte_tokens(const TokenizerDefinition& definition);
     void check_no_text_is_special(const TokenizerDefinition& definition) const;
+    bool is_unknown(char byte) const { return byte_tokens[static_cast<unsigned char>(byte)] == no_token; }
+
+    static constexpr Token no_token = -1;
 
     detail::TokenTable table;
     std::vector<Kind> kind;      // by id
     std::vector<bool> is_piece;  // by id: a piece of these bytes is this token alone
+    std::array<Token, 256> byte_tokens{};
     BytePairEncoder encoder;
     std::vector<std::variant<SplitPattern, PrefixSpace>> steps;
     detail::AddedTokenMatcher raw_tokens;
@@ -154,6 +159,10 @@ class Tokenizer {
     const std::optional<Token> whole = state_->table.find(piece);
     if (whole && state_->is_piece[*whole]) {
       tokens.push_back(*whole);
+    } else if (std::ranges::any_of(piece, [&](char byte) { return state_->is_unknown(byte); })) {
+      std::string known;
+      std::ranges::copy_if(piece, std::back_inserter(known), [&](char byte) { return !state_->is_unknown(byte); });
+      state_->encoder.encode(known, tokens);
     } else {
       state_->encoder.encode(piece, tokens);
     }
@@ -171,8 +180,9 @@ inline Tokenizer::State::State(const TokenizerDefinition& definition)
   kind.assign(static_cast<std::size_t>(table.size()), Kind::ordinary);
   add_vocabulary(definition);
   add_added_tokens(definition);
+  add_byte_tokens(definition);
   check_no_text_is_special(definition);
-  encoder = BytePairEncoder(byte_tokens(), definition.merges);
+  encoder = BytePairEncoder(byte_tokens, definition.merges);
   add_steps(definition);
   is_piece.assign(kind.size(), false);
   std::vector<Token> tokens;
@@ -227,19 +237,17 @@ inline void Tokenizer::State::add_steps(const TokenizerDefinition& definition) {
   }
 }
 
-inline std::array<Token, 256> Tokenizer::State::byte_tokens() const {
-  std::array<Token, 256> tokens{};
+inline void Tokenizer::State::add_byte_tokens(const TokenizerDefinition& definition) {
   for (int byte = 0; byte < 256; ++byte) {
     const auto text = static_cast<char>(byte);
     const std::optional<Token> token = table.find({&text, 1});
-    if (!token) {
+    if (!token && !definition.drop_unknown_bytes) {
       throw Error(
           "[Tokenizer] expected model.vocab to have a token for each byte, got none for byte " + std::to_string(byte),
           source);
     }
-    tokens[byte] = *token;
+    byte_tokens[byte] = token.value_or(no_token);
   }
-  return tokens;
 }
 
 /// Makes `as_plain_text` a promise: no byte and no merge gives a special token.
@@ -251,7 +259,9 @@ inline void Tokenizer::State::check_no_text_is_special(const TokenizerDefinition
                   source, "remove the merge that makes it, or let it not be special");
     }
   };
-  for (const Token token : byte_tokens()) check(token);
+  for (const Token token : byte_tokens) {
+    if (token != no_token) check(token);
+  }
   for (const MergeRule& rule : definition.merges) check(rule.result);
 }
 

@@ -18,6 +18,13 @@ inline constexpr std::string_view qwen_split_pattern =
 inline constexpr std::string_view gpt2_split_pattern =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
+/// The pattern of Llama 3.
+inline constexpr std::string_view llama3_split_pattern =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+
+/// What SmolLM and StarCoder cut by before the pattern of GPT-2: each digit is a piece.
+inline constexpr std::string_view digit_split_pattern = R"(\p{N})";
+
 /// A token that is found in the text as a whole, before anything else is done to the text.
 struct AddedToken {
   Token id = 0;
@@ -48,7 +55,9 @@ struct TokenizerDefinition {
   std::vector<PreTokenizerStep> pre_tokenizer;
   bool normalize_nfc = false;
   bool ignore_merges = false;  ///< a piece that is in the vocabulary is that token, whatever the merges say
-  std::string source;          ///< for messages: the file
+  bool drop_unknown_bytes =
+      false;           ///< bytes without a token are left out of texts; false: such a vocabulary is refused
+  std::string source;  ///< for messages: the file
 };
 
 }  // namespace caprl

@@ -5,11 +5,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 
 #include "caprl/core/error.hpp"
-#include "caprl/text/byte_level.hpp"
+#include "caprl/text/spelled_tokens.hpp"
 #include "caprl/text/tokenizer_definition.hpp"
 #include "caprl/text/tokenizer_json_parser.hpp"
 
@@ -20,7 +19,9 @@ namespace detail {
 /// Reads a tokenizer.json of Hugging Face `tokenizers` (byte-level BPE only); each refusal names the field.
 class TokenizerJsonReader {
  public:
-  explicit TokenizerJsonReader(std::string source) { definition_.source = std::move(source); }
+  explicit TokenizerJsonReader(std::string source) : spelled_(source, "model.vocab", "model.merges") {
+    definition_.source = std::move(source);
+  }
 
   TokenizerDefinition read(std::string_view text) {
     const TokenizerJson file = parse_tokenizer_tables(text, definition_.source);
@@ -121,8 +122,11 @@ class TokenizerJsonReader {
       sequence(step, "pretokenizers", path, [&](const Json& s, const std::string& p) { read_pre_tokenizer(s, p); });
     } else if (kind == "Split") {
       read_split(step, path);
+    } else if (kind == "Digits") {
+      const bool each = flag(step, "individual_digits", false, path);
+      definition_.pre_tokenizer.emplace_back(SplitByPattern{std::string(digit_split_pattern) + (each ? "" : "+")});
     } else {
-      check(kind == "ByteLevel", path + ".type", "Split, ByteLevel or Sequence", field(step, "type"));
+      check(kind == "ByteLevel", path + ".type", "Split, Digits, ByteLevel or Sequence", field(step, "type"));
       if (flag(step, "add_prefix_space", true, path)) definition_.pre_tokenizer.emplace_back(PrefixSpace{});
       if (flag(step, "use_regex", true, path)) {
         definition_.pre_tokenizer.emplace_back(SplitByPattern{std::string(gpt2_split_pattern)});
@@ -174,33 +178,19 @@ class TokenizerJsonReader {
   }
 
   void read_vocabulary(const TokenizerJson& file) {
-    id_of_.reserve(file.vocabulary.size());
+    spelled_.reserve(file.vocabulary.size());
     definition_.vocabulary.reserve(file.vocabulary.size());
-    for (const auto& [text, token] : file.vocabulary) {
-      if (!id_of_.emplace(text, token).second) {
-        refuse_tokenizer_field(definition_.source, "model.vocab[" + show(text) + "]", "there once", "it twice");
-      }
-      std::optional<std::string> bytes = from_byte_level(text);
-      const bool reachable = bytes.has_value() && !bytes->empty();
-      definition_.vocabulary.push_back({token, bytes ? std::move(*bytes) : text, reachable});
+    for (const auto& [spelling, token] : file.vocabulary) {
+      spelled_.add(spelling, token);
+      definition_.vocabulary.push_back(spelled_entry(token, spelling));
     }
   }
 
   void read_merges(const TokenizerJson& file) {
     definition_.merges.reserve(file.merges.size());
     for (std::size_t i = 0; i < file.merges.size(); ++i) {
-      const auto& [left, right] = file.merges[i];
-      definition_.merges.push_back({known(left, i), known(right, i), known(left + right, i)});
+      definition_.merges.push_back(spelled_.merge(file.merges[i].first, file.merges[i].second, i));
     }
-  }
-
-  Token known(std::string_view text, std::size_t merge) const {
-    const auto found = id_of_.find(text);
-    if (found == id_of_.end()) {
-      refuse_tokenizer_field(definition_.source, "model.merges[" + std::to_string(merge) + "]",
-                             "made of tokens that model.vocab has", show(std::string(text)));
-    }
-    return found->second;
   }
 
   void read_added_tokens(const Json& tokens) {
@@ -217,15 +207,14 @@ class TokenizerJsonReader {
       AddedToken added{field(token, "id").get<Token>(), string(token, "content", path),
                        flag(token, "special", false, path), flag(token, "normalized", true, path)};
       check(!added.content.empty(), path + ".content", "not empty", token);
-      const auto base = id_of_.find(added.content);
-      check(base == id_of_.end() || base->second == added.id, path + ".id", "the id that model.vocab gives it", token);
+      const std::optional<Token> base = spelled_.find(added.content);
+      check(!base || *base == added.id, path + ".id", "the id that model.vocab gives it", token);
       definition_.added_tokens.push_back(std::move(added));
     }
   }
 
   TokenizerDefinition definition_;
-  std::unordered_map<std::string_view, Token>
-      id_of_;  // by the file's spelling, whose text lives as long as reading lasts
+  SpelledTokens spelled_;  // of the file's text, which lives as long as reading lasts
   bool byte_level_ = false;
   int depth_ = 0;
 };
@@ -233,7 +222,7 @@ class TokenizerJsonReader {
 }  // namespace detail
 
 /// What a Hugging Face tokenizer.json says. Supported: model BPE, byte-level; normalizer NFC; pre-tokenizers Split
-/// (Regex, Isolated) and ByteLevel. Throws `Error` that names the field for all else and for malformed files.
+/// (Regex, Isolated), Digits and ByteLevel. Throws `Error` that names the field for all else and for malformed files.
 /// `source` names the text in messages.
 inline TokenizerDefinition parse_tokenizer_json(std::string_view text, std::string source = "tokenizer.json") {
   return detail::TokenizerJsonReader(std::move(source)).read(text);

@@ -9,17 +9,9 @@
 
 #include "caprl/core/error.hpp"
 #include "caprl/core/index.hpp"
+#include "caprl/text/spelled_tokens.hpp"
 
 namespace caprl::detail {
-
-/// Ids end below this, so that a wrong file cannot ask for a table of any size.
-inline constexpr std::uint64_t token_id_limit = std::uint64_t{1} << 22;
-
-[[noreturn]] inline void refuse_tokenizer_field(const std::string& source, const std::string& name,
-                                                const std::string& expected, const std::string& got) {
-  throw Error("[Tokenizer] expected " + name + " to be " + expected + ", got " + got, source,
-              "only byte-level BPE tokenizers are supported");
-}
 
 /// A tokenizer.json, its two large tables apart from the rest.
 struct TokenizerJson {
@@ -138,11 +130,9 @@ class TokenizerJsonParser {
   }
 
   void add_spaced_merge(const std::string& text) {
-    const std::size_t space = text.find(' ');
-    if (space == std::string::npos || text.find(' ', space + 1) != std::string::npos) {
-      refuse_merge(out_.merges.size(), "two tokens separated by a space", text);
-    }
-    out_.merges.emplace_back(text.substr(0, space), text.substr(space + 1));
+    const auto parts = split_merge(text);
+    if (!parts) refuse_merge(out_.merges.size(), "two tokens separated by a space", text);
+    out_.merges.emplace_back(parts->first, parts->second);
   }
 
   [[noreturn]] void refuse_merge(std::size_t index, const char* expected, const std::string& got) const {
