@@ -28,7 +28,7 @@ Var<T, Device> rms_norm(const Var<T, Device>& x, const Parameter<T, Device>& gai
     }
     rms_norm_backward(Device{}, x.rows(), static_cast<const T*>(gain.value().data()),
                       static_cast<const Accumulator<T>*>(inverse_rms.data()), y.gradient().rows(), slot.rows,
-                      !slot.fresh, gain.gradient().data());
+                      !slot.fresh, gain.needs_gradient() ? gain.gradient().data() : nullptr);
   });
   return y;
 }
@@ -42,6 +42,7 @@ void head_norm_in_place(const Var<T, Device>& x, Index begin, Index end, const P
   require(begin >= 0 && begin <= end && end <= x.shape().columns(), "[head_norm_in_place] expected columns of x");
   const Index size = gain.shape().elements();
   const Rows<T> heads = x.rows().columns_between(begin, end);
+  if (needs_backward(gain)) x.require_gradient();
   const bool records = needs_backward(x);
   const Tensor<T, Device> before(records ? Shape{heads.rows, heads.columns} : Shape{0, 0});
   if (records) copy_rows(Device{}, heads, before.rows());
@@ -51,7 +52,7 @@ void head_norm_in_place(const Var<T, Device>& x, Index begin, Index end, const P
   record_backward(x, [=] {
     const Rows<T> gradient = x.gradient().rows().columns_between(begin, end);
     head_norm_backward<Device, T>(Device{}, before.rows(), size, gain.value().data(), inverse_rms.data(), gradient,
-                                  gradient, gain.gradient().data());
+                                  gradient, gain.needs_gradient() ? gain.gradient().data() : nullptr);
   });
 }
 
