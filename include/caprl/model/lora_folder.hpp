@@ -17,6 +17,7 @@
 
 /// Adapters in the folders of Hugging Face PEFT: adapter_config.json and adapter_model.safetensors, with the fields and
 /// names of peft 0.21 (tuners/lora/config.py, utils/save_and_load.py).
+/// Layers are named as in the model's weight files.
 namespace caprl {
 
 namespace detail {
@@ -45,7 +46,7 @@ inline LoraTargets read_lora_targets(const JsonFields& fields) {
 /// Throws Error for a field that asks for what is not done here. Those of this list say nothing of what an adapter
 /// computes; of others, what is null, false or empty asks for nothing.
 inline void require_plain_lora(const JsonFields& fields) {
-  constexpr std::array<std::string_view, 19> read_or_idle{"peft_type",
+  constexpr std::array<std::string_view, 16> read_or_idle{"peft_type",
                                                           "r",
                                                           "lora_alpha",
                                                           "use_rslora",
@@ -60,10 +61,7 @@ inline void require_plain_lora(const JsonFields& fields) {
                                                           "peft_version",
                                                           "inference_mode",
                                                           "megatron_core",
-                                                          "qalora_group_size",
-                                                          "layers_pattern",
-                                                          "ensure_weight_tying",
-                                                          "runtime_config"};
+                                                          "qalora_group_size"};
   for (const auto& [name, value] : fields.value().items()) {
     const bool asks =
         !(value.is_null() || value == false || ((value.is_object() || value.is_array()) && value.empty()));

@@ -89,12 +89,6 @@ class AdamWOptimizer {
   }
 
   const std::vector<State>& states() const { return states_; }
-  /// What the averages occupy.
-  Index bytes() const {
-    Index count = 0;
-    for (const State& state : states_) count += state.first.elements() + state.second.elements();
-    return count * static_cast<Index>(sizeof(Accumulator<T>));
-  }
   /// Updates made so far: with the averages, all that a resumed run needs.
   Index steps() const { return steps_; }
   void set_steps(Index steps) { steps_ = steps; }

@@ -1,8 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -79,7 +79,7 @@ void require_alike(const ParameterGroups& groups, const std::vector<NamedBlock<T
 template <class T, class Device>
 TrainedTensors<T, Device> apply_groups(const ParameterGroups& groups, std::vector<NamedBlock<T, Device>> blocks) {
   detail::require_groups(groups, blocks);
-  detail::require_alike(groups, blocks);
+  detail::require_alike(groups, trained_blocks(blocks));
   for (const auto& block : blocks) {
     if (detail::factor_of(groups, block.name) == 0) block.parameter.freeze();
   }

@@ -99,11 +99,6 @@ class TrainingRun {
 
   std::optional<double> best_score() const { return best_score_; }
 
-  /// What is trained.
-  const TrainedTensors<T, Device>& trained() const { return trained_; }
-  /// What the optimizer's averages occupy.
-  Index optimizer_bytes() const { return optimizer_.bytes(); }
-
  private:
   /// What decides the bytes of a run, whatever is trained. More steps than before are no other run, unless the learning
   /// rate depends on them.
