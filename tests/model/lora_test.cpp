@@ -203,7 +203,8 @@ TEST_CASE("adapters that do not fit are refused with what there is") {
   CHECK(refuses({.targets = std::vector<std::string>{"proj"}}, "none for \"proj\""));
   CHECK(refuses({.targets = NamePattern("q_proj")}, "none for \"q_proj\""));  // the whole name must match
   CHECK(fails_with([] { NamePattern("(q_proj"); }, "expected a regular expression", "(q_proj"));
-  CHECK(fails_with([] { CHECK_FALSE(NamePattern("(a*)*b(?R)").matches(std::string(60, 'a'))); }, "PCRE2's error"));
+  const std::string long_name = std::string(60, 'a') + "!";
+  CHECK(fails_with([&] { return NamePattern("(a|aa)+").matches(long_name); }, "got PCRE2's error"));
   CHECK(trained_blocks(named_blocks<float>(model)).size() == named_blocks<float>(model).size());  // nothing was done
   CHECK(fails_with([&] { merge_lora<float>(model); }, "[merge_lora]"));
   CHECK(fails_with([&] { unmerge_lora<float>(model); }, "[unmerge_lora]"));

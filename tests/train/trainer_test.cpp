@@ -332,7 +332,8 @@ TEST_CASE("so does a run that trains adapters, whose checkpoints hold nothing el
   const testing::TemporaryFolder folder;
   check_goes_on(folder.path(), [] { return adapted_policy(); });
   const auto checkpoint = folder.path() / "whole/checkpoints/step-000006";
-  for (const auto& [name, tensor] : SafetensorsFile(checkpoint / "weights.safetensors").tensors()) {
+  const SafetensorsFile saved(checkpoint / "weights.safetensors");
+  for (const auto& [name, tensor] : saved.tensors()) {
     CHECK(name.find(".lora_") != std::string::npos);
   }
   CHECK(SafetensorsFile(checkpoint / "optimizer.safetensors").tensors().size() == 2 * 2 * adapted_layers);
@@ -366,8 +367,8 @@ TEST_CASE("a run does not go on with other tensors frozen, and says which groups
   const auto begin = [&](const TinyVlmPolicy<>& policy) { return TrainingRun<float>(settings, policy.blocks()); };
   const auto policy = small_policy();
   begin(policy).finish_step(MetricsRow(0), MetricsRow(0), 0.5);
-  for (const auto& [name, tensor] :
-       Checkpoint(settings.folder / "checkpoints/best-000001").tensors("weights").tensors()) {
+  const SafetensorsFile saved = Checkpoint(settings.folder / "checkpoints/best-000001").tensors("weights");
+  for (const auto& [name, tensor] : saved.tensors()) {
     CHECK_FALSE(name.starts_with("visual."));
   }
   CHECK(load_best(settings.folder, policy.blocks()));
