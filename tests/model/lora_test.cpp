@@ -181,6 +181,8 @@ TEST_CASE("fresh adapters change nothing, are drawn by seed, and freeze the mode
                      "model.layers.0.self_attn.q_proj.lora_A.weight", "model.layers.0.self_attn.q_proj.lora_B.weight",
                      "model.layers.1.self_attn.q_proj.lora_A.weight", "model.layers.1.self_attn.q_proj.lora_B.weight",
                      "model.layers.1.mlp.down_proj.lora_A.weight", "model.layers.1.mlp.down_proj.lora_B.weight"});
+  const auto layers = lora_blocks<float>(model);
+  CHECK(test::numbers(layers[0].parameter.value()) != test::numbers(layers[2].parameter.value()));
   add_lora<float>(other, settings, 5);
   CHECK(numbers_of(lora_blocks<float>(other)) == numbers_of(lora_blocks<float>(model)));
   const Decoder<float> drawn = small_decoder("qwen2_tied");
@@ -244,4 +246,6 @@ TEST_CASE("folders of peft that ask for what is not here are refused by field") 
   CHECK(fails("r", 3, "expected shape [3, 16]", "q_proj.lora_A.weight"));
   CHECK(fails("target_modules", {"q_proj"}, "extra: 4"));
   CHECK(fails("target_modules", {"q_proj", "v_proj", "o_proj"}, "missing: 4"));
+  CHECK(fails("target_modules", {"fc1"}, "none for \"fc1\""));
+  CHECK_FALSE(fails("target_modules", {"q_proj", "v_proj", "fc1"}, ""));  // peft passes over what is not there
 }

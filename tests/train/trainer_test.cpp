@@ -347,7 +347,6 @@ TEST_CASE("training adapters changes A and B alone, and teaches") {
   std::vector<Tensor<float>> adapters;
   for (const auto& block : lora_blocks<float>(policy.model())) adapters.push_back(block.parameter.value().clone());
   TrainerSettings settings = small_settings(folder.path() / "e", 40);
-  settings.run.learning_rate.peak = 2e-2;
   train(policy, judge, settings);
   CHECK(weights_of(policy) == before);
   const auto blocks = lora_blocks<float>(policy.model());
