@@ -126,13 +126,20 @@ TEST_CASE("the gradients of adapters are PyTorch's, however they are computed, a
   }
 }
 
-TEST_CASE("captions are continued with adapters as with merged weights, and packed ones must be merged") {
+TEST_CASE("captions are continued with adapters as with merged weights, packed or not") {
   const auto [model, settings] = Adapted("llama_biases");
   const auto prompt = reference("llama_biases").at("sequences").at(1).get<std::vector<Token>>();
-  CHECK(fails_with([&] { PackedProducts(model, WeightFormat::float32); }, "merge_lora", "self_attn.q_proj"));
-  CHECK(fails_with([&] { rounded_to_bf16(model); }, "merge_lora"));
+  CHECK(fails_with([&] { rounded_to_bf16(model); }, "merge_lora", "self_attn.q_proj"));
   const auto continuation = continued(model, prompt, 48, nullptr);
   CHECK(continuation != continued(small_decoder("llama_biases"), prompt, 48, nullptr));
+  const PackedProducts beside(model, WeightFormat::float32);  // the adapters stay beside the weights that are laid out
+  for (const Linear<float>& layer : {model.blocks[0].query_key_value, model.blocks[1].down}) {
+    const Var<float> x(test::random_tensor<float>({5, layer.weight.shape()[1]}, 1));
+    const Var<float> residual(test::random_tensor<float>({5, layer.weight.shape()[0]}, 2));
+    CHECK(test::distance(beside.linear(x, layer).value(), TapedProducts{}.linear(x, layer).value()) < 1e-6);
+    CHECK(test::distance(beside.linear_residual(x, layer, residual).value(),
+                         TapedProducts{}.linear_residual(x, layer, residual).value()) < 1e-6);
+  }
   merge_lora<float>(model);
   CHECK(continued(model, prompt, 48, nullptr) == continuation);
   const PackedProducts packed(model, WeightFormat::float32);

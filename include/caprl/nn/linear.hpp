@@ -112,26 +112,30 @@ bool any_needs_gradient(const Module& module) {
   return any;
 }
 
+/// Adds what a layer's adapters make of x [T, in] to y [T, out], its product with x, in place: see
+/// `add_low_rank_in_place`.
+template <class T, class Device>
+void add_adapters_in_place(const Var<T, Device>& y, const Var<T, Device>& x, const Linear<T, Device>& layer) {
+  for (const auto& adapter : *layer.adapters) {
+    if (!adapter.merged()) add_low_rank_in_place(y, x, adapter.term);
+  }
+}
+
 /// The products of linear layers as ops on the tape: those of training, and of any number of rows.
 struct TapedProducts {
   /// x [T, in] to [T, out]
   template <class T, class Device>
   Var<T, Device> linear(const Var<T, Device>& x, const Linear<T, Device>& layer) const {
-    return adapted(caprl::linear(x, layer.weight, layer.bias), x, layer);
+    const auto y = caprl::linear(x, layer.weight, layer.bias);
+    add_adapters_in_place(y, x, layer);
+    return y;
   }
   /// residual [T, out] plus the same
   template <class T, class Device>
   Var<T, Device> linear_residual(const Var<T, Device>& x, const Linear<T, Device>& layer,
                                  const Var<T, Device>& residual) const {
-    return adapted(caprl::linear_residual(x, layer.weight, residual, layer.bias), x, layer);
-  }
-
- private:
-  template <class T, class Device>
-  static Var<T, Device> adapted(Var<T, Device> y, const Var<T, Device>& x, const Linear<T, Device>& layer) {
-    for (const auto& adapter : *layer.adapters) {
-      if (!adapter.merged()) add_low_rank_in_place(y, x, adapter.term);
-    }
+    const auto y = caprl::linear_residual(x, layer.weight, residual, layer.bias);
+    add_adapters_in_place(y, x, layer);
     return y;
   }
 };
