@@ -1,5 +1,5 @@
-"""Writes tests/data/lora/: adapters with random numbers that Hugging Face peft puts on the folders of tests/data/model, and
-what it makes of them: logits, gradients of a weighted sum of token log-probabilities by A and B, merged weights.
+"""Writes tests/data/lora/: adapters with random numbers that Hugging Face peft puts on the folders of tests/data/model,
+and what it makes of them: logits, gradients of a weighted sum of token log-probabilities by A and B, merged weights.
 
     pip install torch==2.15.0 transformers==5.24.0 peft==0.21.2 && python tests/reference/nn_lora.py
 
@@ -23,7 +23,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 MODELS = ROOT / "tests" / "data" / "model"
 OUT = ROOT / "tests" / "data" / "lora"
 
-# Every way to name targets, on parts of fused products and on whole ones; both scales; ranks above and below a layer's size.
+# Every way to name targets, on parts of fused products and on whole ones; both scales; ranks above and below a layer's
+# size.
 CASES = {
     "llama_tied": dict(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"]),
     "llama_biases": dict(r=3, lora_alpha=5, target_modules="all-linear", use_rslora=True),
