@@ -15,6 +15,7 @@
 #include "support/frame_options.hpp"
 #include "support/program.hpp"
 #include "support/tiny_sizes.hpp"
+#include "support/trained_parts.hpp"
 
 using namespace caprl;
 
@@ -36,6 +37,7 @@ struct Options {
   std::uint64_t seed = 1;
   FixedRate frames = examples::default_frames();
   examples::TinySizes sizes;
+  examples::TrainedParts trained;
 };
 
 std::filesystem::path tokenizer_file(const Options& options) {
@@ -79,7 +81,11 @@ double validation_loss(const Policy& policy, std::span<const CaptionItem> items,
 
 void run(const Options& options) {
   auto folder = open_model(options);
+  SupervisedSettings settings;
+  examples::add_adapters(options.trained, folder.model, options.seed, settings.run.recorded);
   const TinyVlmPolicy<> policy(folder.model, folder.tokenizer);
+  settings.run.groups = examples::parameter_groups(options.trained);
+  examples::print_trained(settings.run.groups, policy.blocks());
   std::vector<CaptionItem> items;
   for (const auto& path : options.data) {
     auto more = load_captions(path, options.caption_field);
@@ -93,7 +99,6 @@ void run(const Options& options) {
   const Index side = folder.model.settings.vision.image_size;
   const LoadMedia<FixedRate> load{options.frames, {side, side}};
 
-  SupervisedSettings settings;
   settings.title = "teaching";
   settings.batch_items = options.batch;
   settings.seed = options.seed;
@@ -105,14 +110,14 @@ void run(const Options& options) {
                                 .warmup_steps = std::min<Index>(200, options.steps / 10),
                                 .decay_steps = options.steps,
                                 .final_share = 0.05};
-  settings.run.recorded = {
-      {"steps", options.steps},
-      {"start", options.fresh ? tiny_vlm_config(folder.model.settings) : Json(fingerprint(options.model))},
-      {"tokenizer", fingerprint(tokenizer_file(options))},
-      {"data", fingerprints(options.data)},
-      {"caption_field", options.caption_field},
-      {"frames_per_second", options.frames.frames_per_second},
-      {"maximum_frames", options.frames.maximum}};
+  settings.run.recorded.update(
+      {{"steps", options.steps},
+       {"start", options.fresh ? tiny_vlm_config(folder.model.settings) : Json(fingerprint(options.model))},
+       {"tokenizer", fingerprint(tokenizer_file(options))},
+       {"data", fingerprints(options.data)},
+       {"caption_field", options.caption_field},
+       {"frames_per_second", options.frames.frames_per_second},
+       {"maximum_frames", options.frames.maximum}});
   train_supervised(policy, items, load, settings, [&](Index step, MetricsRow& metrics) {
     if (held_out.empty() || (step + 1) % options.validate_every != 0) return;
     const double loss = validation_loss(policy, std::span<const CaptionItem>(held_out), load);
@@ -121,8 +126,8 @@ void run(const Options& options) {
     std::fflush(stdout);
   });
   if (interrupted()) return;
-  save_tiny_vlm(policy.model(), tokenizer_file(options), options.out / "model",
-                options.bf16_weights ? WeightFormat::bf16 : WeightFormat::float32);
+  examples::save_trained(options.trained, policy.model(), options.model, tokenizer_file(options), options.out,
+                         options.bf16_weights ? WeightFormat::bf16 : WeightFormat::float32);
   std::printf("saved %s\n", (options.out / "model").c_str());
 }
 
@@ -152,10 +157,17 @@ int main(int argc, char** argv) {
   app.add_option("--caption-field", options.caption_field, "Field of the data that holds the captions")
       ->capture_default_str();
   app.add_flag("--bf16", options.bf16_weights, "Save the weights as bf16");
+  auto* rank = examples::add_trained_parts_options(app, options.trained);
+  app.add_option("--lora-dropout", options.trained.lora_dropout, "Share of its inputs that an adapter does not see")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 0.99))
+      ->needs(rank);
   examples::add_size_options(app, options.sizes, model);
   examples::add_threads_option(app);
   return examples::run_program(argc, argv, app, [&] {
     require(options.fresh || !options.model.empty(), "[sft] expected --model or --new");
+    require(!options.fresh || options.trained.lora_rank == 0,
+            "[--lora-rank] expected --model: adapters on a new captioner teach it nothing");
     require(!options.fresh || !options.tokenizer.empty(), "[sft] expected --tokenizer with --new");
     run(options);
   });

@@ -70,6 +70,27 @@ refuses caption_images learning_rate "${images[@]}" --learning-rate 0.5 --out st
 refuses caption_images judge "${images[@]/judge\/model/judge_on/model}" --out stopped
 refuses caption_images test_items "${images[@]}" --test-items 2 --out stopped
 
+# Adapters and frozen parts: stopped and started again, the same bytes; an adapter, and a captioner that it is merged into.
+adapted=("${images[@]}" --no-report --lora-rank 2 --lora-alpha 8 --lora-targets q_proj projection --freeze blocks.0
+  --learning-rate-factor visual=10)
+run caption_images "${adapted[@]}" --out adapted
+grep -qE 'training [0-9]+ of [0-9]+ numbers' log || fail "it is not said what is trained"
+has adapted/adapter/adapter_config.json '"r": 2' '"q_proj"' '"base_model_name_or_path": "taught/model"'
+has adapted/adapter/adapter_model.safetensors base_model.model.language_model.model.layers.0.self_attn.q_proj.lora_B
+start adapted_killed 2 "$(program caption_images)" "${adapted[@]}"
+kill -9 "$pid" 2>/dev/null || true
+wait "$pid" 2>/dev/null || true
+run caption_images "${adapted[@]}" --out adapted_killed
+for file in run/metrics.jsonl model/model.safetensors adapter/adapter_model.safetensors; do
+  cmp -s "adapted/$file" "adapted_killed/$file" || fail "adapted_killed/$file differs from the run that was never stopped"
+done
+refuses caption_images lora.scale "${adapted[@]/#8/9}" --out adapted
+refuses caption_images trained.groups "${adapted[@]/#blocks.0/blocks}" --out adapted
+run sft --model taught/model --data world/images_train.jsonl --steps 2 --batch 4 --lora-rank 2 --lora-dropout 0.1 \
+  --out taught_adapted
+has taught_adapted/adapter/adapter_config.json '"lora_dropout": 0.1'
+! cmp -s taught_adapted/model/model.safetensors taught/model/model.safetensors || fail "the adapter was not merged"
+
 # A user's own components and loop; captions from the trained folder.
 run custom_components --data world/images_train.jsonl "${captioner[@]}" --steps 2 --out components
 lines components/run/metrics.jsonl 2
@@ -208,5 +229,10 @@ impossible caption_images --samples 1
 impossible caption_videos --steps 0
 impossible custom_components --steps 0
 impossible custom_loop --steps 0
+refuses caption_videos nothing $reinforce --freeze nothing
+refuses caption_videos query $reinforce --lora-rank 2 --lora-targets query
+refuses caption_images PART=FACTOR $reinforce --learning-rate-factor visual
+impossible caption_images --lora-alpha 8  # without --lora-rank
+impossible sft --lora-rank 2              # on a new captioner
 [ ! -e refused ] || fail "a refused command wrote something"
 echo "all examples run"

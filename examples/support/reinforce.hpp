@@ -140,6 +140,7 @@ inline caprl::TrainerSettings trainer_settings(const ReinforceOptions& options, 
   settings.run.checkpoint_every = 10;
   settings.run.learning_rate = {.peak = options.learning_rate,
                                 .warmup_steps = std::min<caprl::Index>(10, options.steps / 4)};
+  settings.run.groups = parameter_groups(options.trained);
   settings.run.recorded = options.recorded;
   settings.run.recorded.update({{"model", caprl::fingerprint(options.model)},
                                 {"judge", caprl::fingerprint(options.judge.folder)},
@@ -209,13 +210,15 @@ std::optional<Stage> reinforce(const ReinforceOptions& options, const std::strin
   const auto base_folder = load_tiny_vlm(options.model);
   const TinyVlmPolicy<> base(base_folder.model, base_folder.tokenizer);
   const auto start = load_tiny_vlm(options.model);  // a second set of weights: the one that is trained
+  TrainerSettings settings = trainer_settings(options, name);
+  add_adapters(options.trained, start.model, options.seed, settings.run.recorded);
   const TinyVlmPolicy<> policy(start.model, start.tokenizer);
+  print_trained(settings.run.groups, policy.blocks());
   const auto judge = load_language_model(options.judge.folder);
   const ExactJudge<float> measure(judge.model, judge.tokenizer, judge_settings(options));
   JudgeTally judge_tally;
   AnyReward reward = reward_of(options, judge, make_reward, judge_tally);
 
-  TrainerSettings settings = trainer_settings(options, name);
   settings.judge_tally = &judge_tally;
   const HeldOut validation(base, measure, splits.validation, load,
                            {.maximum_tokens = options.maximum_tokens, .seed = 1});
@@ -225,7 +228,8 @@ std::optional<Stage> reinforce(const ReinforceOptions& options, const std::strin
   if (interrupted()) return std::nullopt;
   if (is_finished_stage(options.out)) return load_stage(options.out);
   load_best(settings.run.folder, policy.blocks());
-  save_tiny_vlm(policy.model(), options.model / "tokenizer.json", options.out / "model");
+  save_trained(options.trained, policy.model(), options.model, options.model / "tokenizer.json", options.out,
+               WeightFormat::float32);
 
   std::printf("measuring on %zu held-out items\n", splits.test.size());
   std::fflush(stdout);

@@ -11,6 +11,7 @@
 #include "support/judge_options.hpp"
 #include "support/program.hpp"
 #include "support/rewards.hpp"
+#include "support/trained_parts.hpp"
 
 namespace examples {
 
@@ -36,6 +37,7 @@ struct ReinforceOptions {
   double penalty = -1;
   std::uint64_t seed = 1;
   bool no_report = false;
+  TrainedParts trained;
   caprl::Json recorded = caprl::Json::object();  ///< settings of the program's own that a run may not change
 };
 
@@ -78,6 +80,7 @@ inline void add_reinforce_options(CLI::App& app, ReinforceOptions& options) {
   app.add_option("--learning-rate", options.learning_rate, "After the warm-up")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
+  add_trained_parts_options(app, options.trained);
   app.add_option("--temperature", options.temperature, "Of the captions sampled")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);

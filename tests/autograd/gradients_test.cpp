@@ -9,10 +9,12 @@
 #include "caprl/autograd/convolution.hpp"
 #include "caprl/autograd/embedding.hpp"
 #include "caprl/autograd/log_probability.hpp"
+#include "caprl/autograd/low_rank.hpp"
 #include "caprl/autograd/reshape.hpp"
 #include "caprl/autograd/take_rows.hpp"
 #include "caprl/model/decoder.hpp"
 #include "caprl/model/log_probabilities_by_parts.hpp"
+#include "caprl/model/lora.hpp"
 #include "caprl/model/vision_tower.hpp"
 #include "caprl/nn/initialize.hpp"
 
@@ -83,6 +85,27 @@ Parameter<double> random_parameter(const Shape& shape, std::uint32_t item) {
   return parameter;
 }
 
+Decoder<double> tiny_decoder() {
+  const BlockSettings block{
+      .hidden_size = 8, .intermediate_size = 12, .attention_heads = 2, .key_value_heads = 1, .head_size = 4};
+  const Decoder<double> decoder({.block = block, .layers = 2, .vocabulary_size = 9, .maximum_positions = 16});
+  initialize<double>(decoder, 2, 5, ends_residual_branch);
+  return decoder;
+}
+
+VisionTower<double> tiny_tower() {
+  const BlockSettings block{
+      .hidden_size = 8, .intermediate_size = 12, .attention_heads = 2, .key_value_heads = 2, .head_size = 4};
+  const VisionTower<double> tower({.block = block,
+                                   .layers = 1,
+                                   .image_size = 12,
+                                   .temporal_patch_size = 2,
+                                   .stem_channels = {4},
+                                   .output_size = 6});
+  initialize<double>(tower, 1, 5, ends_residual_branch);
+  return tower;
+}
+
 const PrefixTree small_tree =
     PrefixTree::from_segments(std::vector<Index>{-1, 0, 0, 2, -1}, std::vector<Index>{3, 2, 4, 1, 2});
 
@@ -96,6 +119,23 @@ TEST_CASE("gradients of heads that are normalised in place") {
     head_norm_in_place(y, 3, 11, gain, 1e-3);
     return y;
   });
+  const Var<double> given(random_tensor({3, 14}, 4));  // the gain alone is trained
+  const auto frozen = random_parameter({14, 14}, 5);
+  frozen.freeze();
+  const Parameter<double> trained = random_parameter({4}, 6);
+  check_gradients({}, {trained}, [&] {
+    const Var<double> y = linear(given, frozen);
+    head_norm_in_place(y, 3, 11, trained, 1e-3);
+    return y;
+  });
+  const Parameter<double> product = random_parameter({14, 14}, 7);  // all but the gain is
+  gain.freeze();
+  check_gradients({}, {product}, [&] {
+    const Var<double> y = linear(given, product);
+    head_norm_in_place(y, 3, 11, gain, 1e-3);
+    return y;
+  });
+  CHECK(inner(gain.gradient(), gain.gradient()) == 0);
 }
 
 TEST_CASE("gradients of linear, with bias and with a residual") {
@@ -137,6 +177,10 @@ TEST_CASE("gradients of embedding rows from a table and from features") {
   const Var<double> features(random_tensor({3, 4}, 2), true);
   check_gradients({features}, {table}, [&] { return embed(table, features, {5, 0, 7, 5, 6, 8, 6}); });
   CHECK_THROWS_AS(embed(table, features, {9}), Error);
+  table.freeze();
+  const Var<double> others(random_tensor({3, 4}, 3), true);
+  check_gradients({others}, {}, [&] { return embed(table, others, {5, 0, 7, 5, 6, 8, 6}); });
+  CHECK(inner(table.gradient(), table.gradient()) == 0);
 }
 
 TEST_CASE("gradients of a product in another shape") {
@@ -191,10 +235,7 @@ TEST_CASE("gradients of attention over a tree, whole and with a given prefix") {
 }
 
 TEST_CASE("gradients of a whole decoder with tied embeddings") {
-  const BlockSettings block{
-      .hidden_size = 8, .intermediate_size = 12, .attention_heads = 2, .key_value_heads = 1, .head_size = 4};
-  const Decoder<double> decoder({.block = block, .layers = 2, .vocabulary_size = 9, .maximum_positions = 16});
-  initialize<double>(decoder, 2, 5, ends_residual_branch);
+  const Decoder<double> decoder = tiny_decoder();
   check_gradients({}, parameters_of<double>(decoder), [&] {
     const auto x = embed(decoder.embedding, Var<double>(), {1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3});
     return linear(decoder(x, small_tree), decoder.head);
@@ -202,20 +243,14 @@ TEST_CASE("gradients of a whole decoder with tied embeddings") {
 }
 
 TEST_CASE("gradients of a whole decoder that computes its blocks a second time") {
-  const BlockSettings block{
-      .hidden_size = 8, .intermediate_size = 12, .attention_heads = 2, .key_value_heads = 1, .head_size = 4};
-  Decoder<double> decoder({.block = block, .layers = 2, .vocabulary_size = 9, .maximum_positions = 16});
-  initialize<double>(decoder, 2, 5, ends_residual_branch);
+  Decoder<double> decoder = tiny_decoder();
   decoder.recompute_blocks = true;
   const Var<double> x(random_tensor({12, 8}, 7), true);
   check_gradients({x}, parameters_of<double>(decoder), [&] { return linear(decoder(x, small_tree), decoder.head); });
 }
 
 TEST_CASE("log-probabilities of some rows are those among all, and so are their gradients") {
-  const BlockSettings block{
-      .hidden_size = 8, .intermediate_size = 12, .attention_heads = 2, .key_value_heads = 1, .head_size = 4};
-  Decoder<double> decoder({.block = block, .layers = 2, .vocabulary_size = 9, .maximum_positions = 16});
-  initialize<double>(decoder, 2, 5, ends_residual_branch);
+  Decoder<double> decoder = tiny_decoder();
   const std::vector<HeadPair> pairs{{4, 1}, {2, 5}, {4, 0}, {11, 8}};
   for (const bool recomputed : {false, true}) {
     decoder.recompute_blocks = recomputed;
@@ -232,10 +267,7 @@ TEST_CASE("log-probabilities of some rows are those among all, and so are their 
 }
 
 TEST_CASE("gradients of log-probabilities that are computed by subtrees") {
-  const BlockSettings block{
-      .hidden_size = 8, .intermediate_size = 12, .attention_heads = 2, .key_value_heads = 1, .head_size = 4};
-  const Decoder<double> decoder({.block = block, .layers = 2, .vocabulary_size = 9, .maximum_positions = 16});
-  initialize<double>(decoder, 2, 5, ends_residual_branch);
+  const Decoder<double> decoder = tiny_decoder();
   const Var<double> x(random_tensor({12, 8}, 7), true);
   const std::vector<HeadPair> pairs{{2, 1}, {2, 5}, {4, 0}, {0, 3}, {11, 8}, {9, 2}, {7, 7}};
   check_gradients({x}, parameters_of<double>(decoder),
@@ -260,15 +292,170 @@ TEST_CASE("what nothing reads has no gradient, and a backward pass without any i
 }
 
 TEST_CASE("gradients of a whole vision tower") {
-  const BlockSettings block{
-      .hidden_size = 8, .intermediate_size = 12, .attention_heads = 2, .key_value_heads = 2, .head_size = 4};
-  const VisionTower<double> tower({.block = block,
-                                   .layers = 1,
-                                   .image_size = 12,
-                                   .temporal_patch_size = 2,
-                                   .stem_channels = {4},
-                                   .output_size = 6});
-  initialize<double>(tower, 1, 5, ends_residual_branch);
+  const VisionTower<double> tower = tiny_tower();
   const Var<double> pixels(random_tensor({2 * 144, 6}, 3), true);
   check_gradients({pixels}, parameters_of<double>(tower), [&] { return tower(pixels); });
+}
+
+TEST_CASE("gradients of low-rank terms on some of a product's columns, with dropout and without") {
+  const DropoutScope scope(DropoutPass{.seed = 3});
+  for (const double share : {0.0, 0.4}) {
+    for (const bool frozen : {false, true}) {
+      const Var<double> x(random_tensor({5, 7}, 1), true), residual(random_tensor({5, 6}, 2), true);
+      const auto weight = random_parameter({6, 7}, 3);
+      const LowRankTerm<double> term{random_parameter({2, 7}, 4), random_parameter({3, 2}, 5), 2, 1.5, share, "q"};
+      if (frozen) weight.freeze();
+      check_gradients({x, residual}, frozen ? std::vector{term.a, term.b} : std::vector{weight, term.a, term.b}, [&] {
+        const Var<double> y = linear_residual(x, weight, residual);
+        add_low_rank_in_place(y, x, term);
+        return y;
+      });
+    }
+  }
+}
+
+TEST_CASE("a low-rank term trains where nothing else needs a gradient") {
+  const Var<double> x(random_tensor({5, 7}, 1));
+  const auto weight = random_parameter({6, 7}, 3);
+  weight.freeze();
+  const LowRankTerm<double> term{random_parameter({2, 7}, 4), random_parameter({3, 2}, 5), 2, 1.5, 0, "q"};
+  check_gradients({}, {term.a, term.b}, [&] {
+    const Var<double> y = linear(x, weight);
+    add_low_rank_in_place(y, x, term);
+    return y;
+  });
+}
+
+TEST_CASE("dropout drops its share, the same again for the same pass, others for another pass, layer or first row") {
+  const Var<double> x(random_tensor({200, 30}, 1));
+  LowRankTerm<double> term{.a = {}, .b = {}, .dropout = 0.3, .name = "q"};
+  const auto drops = [&](const DropoutPass& pass) {
+    const DropoutScope scope(pass);
+    return detail::dropped(x.value(), detail::dropout_draws(term));
+  };
+  const auto same = [](const Tensor<double>& a, const Tensor<double>& b) {
+    return std::ranges::equal(a.span(), b.span());
+  };
+  CHECK(same(detail::dropped(x.value(), detail::dropout_draws(term)), x.value()));  // outside a scope
+  const DropoutPass pass{.seed = 1, .step = 2, .pass = 3};
+  const Tensor<double> dropped = drops(pass);
+  Index zeros = 0;
+  for (Index i = 0; i < dropped.elements(); ++i) {
+    const double value = dropped.data()[i];
+    if (value == 0)
+      ++zeros;
+    else
+      CHECK(value == doctest::Approx(x.value().data()[i] / 0.7).epsilon(1e-14));
+  }
+  CHECK(static_cast<double>(zeros) / 6000 == doctest::Approx(0.3).epsilon(0.06));  // three standard deviations
+  CHECK(same(drops(pass), dropped));
+  CHECK_FALSE(same(drops({.seed = 2, .step = 2, .pass = 3}), dropped));
+  CHECK_FALSE(same(drops({.seed = 1, .step = 3, .pass = 3}), dropped));
+  CHECK_FALSE(same(drops({.seed = 1, .step = 2, .pass = 4}), dropped));
+  CHECK_FALSE(same(drops({.seed = 1, .step = 2, .pass = 3, .first_row = 1}), dropped));
+  term.name = "k";
+  CHECK_FALSE(same(drops(pass), dropped));
+}
+
+/// Adapters with numbers on a decoder; their parameters.
+std::vector<Parameter<double>> adapt(const Decoder<double>& decoder, const char* layers) {
+  add_lora<double>(decoder, {.rank = 2, .alpha = 3, .dropout = 0.25, .targets = NamePattern(layers)}, 4);
+  std::vector<Parameter<double>> trained;
+  for (const auto& block : lora_blocks<double>(decoder)) {
+    fill_normal(block, 0.5, 9);
+    trained.push_back(block.parameter);
+  }
+  return trained;
+}
+
+TEST_CASE("gradients of adapters on a decoder, with dropout and blocks that are computed a second time") {
+  Decoder<double> decoder = tiny_decoder();
+  const auto trained = adapt(decoder, ".*(q|v|up|o)_proj");
+  REQUIRE(trained.size() == 2 * 2 * 4);
+  const std::vector<HeadPair> pairs{{2, 1}, {2, 5}, {4, 0}, {0, 3}, {11, 8}, {9, 2}, {7, 7}};
+  const auto check = [&](const auto& log_probabilities) {
+    for (const auto& parameter : trained) parameter.zero_gradient();
+    const Var<double> x(random_tensor({12, 8}, 7), true);
+    check_gradients({x}, trained, [&] {
+      const DropoutScope scope(DropoutPass{.seed = 3});  // gone before the backward pass
+      return log_probabilities(x);
+    });
+  };
+  for (const bool recomputed : {false, true}) {
+    decoder.recompute_blocks = recomputed;
+    check([&](const Var<double>& x) { return decoder.log_probabilities(x, small_tree, pairs, 1.25); });
+  }
+  check([&](const Var<double>& x) { return log_probabilities_by_parts(decoder, x, small_tree, pairs, 1.25, 3); });
+}
+
+TEST_CASE("by parts the same is dropped as in the whole") {
+  const Decoder<double> decoder = tiny_decoder();
+  adapt(decoder, ".*layers.0.*");  // the last layer numbers its rows anew where only some are read
+  const Var<double> x(random_tensor({12, 8}, 7));
+  const std::vector<HeadPair> pairs{{2, 1}, {4, 0}, {11, 8}, {9, 2}, {7, 7}};
+  const auto plain = decoder.log_probabilities(x, small_tree, pairs, 1.25);
+  const DropoutScope scope(DropoutPass{.seed = 3});
+  const auto whole = decoder.log_probabilities(x, small_tree, pairs, 1.25);
+  const auto parts = log_probabilities_by_parts(decoder, x, small_tree, pairs, 1.25, 3);
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    CHECK(parts.value().span()[i] == doctest::Approx(whole.value().span()[i]).epsilon(1e-12));
+    CHECK(std::abs(plain.value().span()[i] - whole.value().span()[i]) > 1e-6);
+  }
+}
+
+TEST_CASE("what is frozen has no gradient, and what is trained has the one it had") {
+  const std::vector<HeadPair> pairs{{2, 1}, {4, 0}, {11, 8}};
+  const auto gradients = [&](const Decoder<double>& decoder) {
+    Tape tape;
+    const auto rows = embed(decoder.embedding, Var<double>(), {1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3});
+    const auto values = decoder.log_probabilities(rows, small_tree, pairs, 1.0);
+    values.seed_gradient(Tensor<double>::full(values.shape(), 1.0));
+    tape.backward();
+  };
+  const Decoder<double> whole = tiny_decoder();
+  gradients(whole);
+  const auto of_whole = named_blocks<double>(whole);
+  for (std::size_t one = 0; one < of_whole.size(); ++one) {  // each tensor alone: all kinds of ops, frozen and not
+    const Decoder<double> decoder = tiny_decoder();
+    const auto blocks = named_blocks<double>(decoder);
+    for (const auto& block : blocks) {
+      if (!(block.parameter == blocks[one].parameter)) block.parameter.freeze();
+    }
+    CAPTURE(blocks[one].name);
+    gradients(decoder);
+    CHECK(std::ranges::equal(blocks[one].parameter.gradient().span(), of_whole[one].parameter.gradient().span()));
+    CHECK(inner(of_whole[one].parameter.gradient(), of_whole[one].parameter.gradient()) > 0);
+    for (const auto& block : blocks) {
+      if (block.parameter.needs_gradient()) continue;
+      CHECK(inner(block.parameter.gradient(), block.parameter.gradient()) == 0);
+    }
+  }
+}
+
+TEST_CASE("nothing is propagated below the lowest tensor that is trained") {
+  const Var<double> pixels(random_tensor({2 * 144, 6}, 3));
+  VisionTower<double> tower = tiny_tower();
+  Decoder<double> decoder = tiny_decoder();
+  for (const auto& block : named_blocks<double>(tower)) block.parameter.freeze();
+  for (const auto& block : named_blocks<double>(decoder)) {
+    if (!block.name.starts_with("model.layers.1.")) block.parameter.freeze();
+  }
+  const Var<double> x(random_tensor({12, 8}, 7));
+  const auto options = decoder.blocks[0].attention_options();
+  for (const bool recomputed : {false, true}) {
+    tower.recompute_blocks = recomputed;
+    Tape tape;
+    CHECK_FALSE(tower(pixels).needs_gradient());
+    const auto angles = decoder.rotary(small_tree.depths());
+    const auto below = decoder.blocks[0].over_tree(x, &angles, small_tree, options, recomputed);
+    CHECK_FALSE(below.needs_gradient());
+    const auto above = decoder.blocks[1].over_tree(below, &angles, small_tree, options, recomputed);
+    above.seed_gradient(random_tensor(above.shape(), 5));
+    tape.backward();
+    CHECK_FALSE(below.has_gradient());
+  }
+  CHECK(inner(decoder.blocks[1].down.weight.gradient(), decoder.blocks[1].down.weight.gradient()) > 0);
+  add_lora<double>(tower, {.rank = 1, .targets = std::vector<std::string>{"projection"}}, 1);
+  Tape tape;
+  CHECK(tower(pixels).needs_gradient());
 }

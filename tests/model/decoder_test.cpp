@@ -6,80 +6,24 @@
 #include <string>
 #include <vector>
 
-#include "caprl/autograd/embedding.hpp"
 #include "caprl/model/language_model.hpp"
-#include "caprl/policy/generate.hpp"
-#include "caprl/sampling/greedy.hpp"
+#include "support/decoder_folders.hpp"
 #include "support/error_message.hpp"
 #include "support/matrices.hpp"
 #include "support/temporary_folder.hpp"
 
 using namespace caprl;
+using namespace caprl::testing;
 
 namespace {
-
-const std::filesystem::path data = std::filesystem::path(CAPRL_TEST_DATA) / "model";
 
 /// Folders of transformers with random weights; see tests/reference/model_decoders.py.
 const std::vector<std::string> folders{"llama_tied", "llama_biases", "llama_linear", "qwen2_tied", "qwen2_shards",
                                        "qwen2_yarn", "qwen3_tied",   "qwen3_biases", "qwen3_yarn"};
 
-Json reference(const std::string& name) { return load_json(data / "cases.json").at(name); }
-
-Decoder<float> small_decoder(const std::string& name) {
-  const Json config = load_json(data / name / "config.json");
-  Decoder<float> model(read_decoder_settings(JsonFields(config, name)));
-  load_weights<float>(model, WeightFiles(data / name));
-  return model;
-}
-
-/// Sequences as separate paths of one tree.
-struct Paths {
-  std::vector<Index> ids, lengths;
-  std::vector<HeadPair> pairs;  ///< of each token after the first of each sequence
-
-  explicit Paths(const std::vector<std::vector<Index>>& sequences) {
-    for (const auto& sequence : sequences) {
-      for (std::size_t t = 0; t + 1 < sequence.size(); ++t) {
-        pairs.push_back({static_cast<Index>(ids.size() + t), static_cast<Token>(sequence[t + 1])});
-      }
-      ids.insert(ids.end(), sequence.begin(), sequence.end());
-      lengths.push_back(static_cast<Index>(sequence.size()));
-    }
-  }
-  PrefixTree tree() const { return PrefixTree::from_lengths(lengths); }
-  Var<float> rows(const Decoder<float>& model) const { return embed(model.embedding, Var<float>(), ids); }
-};
-
-Var<float> log_probabilities(const Decoder<float>& model, const Paths& paths) {
-  return model.log_probabilities(paths.rows(model), paths.tree(), paths.pairs, 1.0);
-}
-
 std::vector<double> log_probabilities(const Decoder<float>& model, const std::vector<std::vector<Index>>& sequences) {
   const NoGradient silent;
   return test::numbers(log_probabilities(model, Paths(sequences)).value());
-}
-
-std::vector<double> joined(const Json& lists) {
-  std::vector<double> all;
-  for (const auto& list : lists.get<std::vector<std::vector<double>>>())
-    all.insert(all.end(), list.begin(), list.end());
-  return all;
-}
-
-/// `count` tokens behind a prompt, as a policy's captions are decoded.
-std::vector<Token> continued(const Decoder<float>& model, const std::vector<Token>& prompt, Index count,
-                             const PackedProducts* packed) {
-  const NoGradient silent;
-  PrefixTreeBuilder builder;
-  std::vector<TokenKey> keys;
-  for (const Token id : prompt) keys.push_back({id, 0});
-  builder.add(keys);
-  constexpr Token no_end = -1;
-  const auto rows = embed(model.embedding, Var<float>(), {prompt.begin(), prompt.end()});
-  const auto groups = generate(model, rows, builder.build(), Greedy{},
-                               {.samples = 1, .maximum_tokens = count, .item_keys = {}}, no_end, packed);
-  return groups[0][0].tokens;
 }
 
 }  // namespace

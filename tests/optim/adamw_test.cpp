@@ -8,7 +8,9 @@
 
 #include "caprl/io/json_file.hpp"
 #include "caprl/optim/adamw.hpp"
+#include "caprl/optim/parameter_groups.hpp"
 #include "caprl/optim/schedule.hpp"
+#include "support/error_message.hpp"
 #include "support/larger.hpp"
 
 using namespace caprl;
@@ -62,4 +64,42 @@ TEST_CASE("a gradient that is no number changes nothing") {
   CHECK_THROWS_WITH_AS(optimizer.step(0.1), doctest::Contains("expected finite gradients"), Error);
   CHECK(largest_difference(vector.value(), {1, 2, 3, 4}) == 0);
   CHECK(optimizer.steps() == 0);
+}
+
+TEST_CASE("groups freeze tensors and give them learning rates of their own, by whole parts of their names") {
+  const Parameter<double> stem({4}), fused({6, 2}), table({3, 2}), head({3, 2});
+  const std::vector<NamedBlock<double>> blocks{whole_block("visual.stem.0.bias", stem),
+                                               {"model.layers.0.q_proj.weight", fused, 0, 4},
+                                               {"model.layers.0.k_proj.weight", fused, 4, 6},
+                                               whole_block("model.embed_tokens.weight", table),
+                                               whole_block("lm_head.weight", head)};
+  const auto fails = [&](const ParameterGroups& groups, const auto&... parts) {
+    return testing::fails_with([&] { apply_groups(groups, blocks); }, parts...);
+  };
+  CHECK(fails({{"vis", 0}}, "got \"vis\"", "visual.stem.*.bias", "model.layers.*.q_proj.weight"));  // no part in whole
+  CHECK(fails({{"", 0}}, "got \"\""));
+  CHECK(fails({{"visual", -1}}, "at least 0", "visual"));
+  CHECK(fails({{"q_proj", 0}}, "q_proj.weight and model.layers.0.k_proj.weight", "one product"));
+  CHECK(apply_groups({}, blocks).blocks.size() == 5);
+
+  // The first group that holds a tensor counts; what is frozen before does not.
+  const auto trained = apply_groups({{"stem.0", 0}, {"layers.0", 0.5}, {"model", 0.25}, {"visual", 2}}, blocks);
+  CHECK_FALSE(stem.needs_gradient());
+  REQUIRE(trained.blocks.size() == 4);
+  CHECK(trained.parameters == std::vector{fused, table, head});
+  CHECK(trained.learning_rate_factors == std::vector{0.5, 0.25, 1.0});
+  CHECK(numbers_in(trained.blocks) == 12 + 6 + 6);
+  CHECK(fails({{"model", 0}, {"lm_head", 0}}, "got only frozen ones"));
+
+  const Parameter<double> slow({4}), fast({4});
+  AdamWOptimizer<double> optimizer({slow, fast}, {}, {0.5, 2});
+  for (const auto& parameter : {slow, fast}) {
+    set(parameter.value(), {0, 0, 0, 0});
+    set(parameter.gradient(), {0.1, 0.1, 0.1, 0.1});
+  }
+  optimizer.step(0.01);
+  CHECK(largest_difference(slow.value(), std::vector<double>(4, -0.005)) < 1e-8);  // a first step is the rate itself
+  CHECK(largest_difference(fast.value(), std::vector<double>(4, -0.02)) < 1e-8);
+  CHECK(testing::fails_with([&] { AdamWOptimizer<double>({stem}, {}); }, "got a frozen one"));
+  CHECK(testing::fails_with([&] { AdamWOptimizer<double>({slow}, {}, {1, 1}); }, "a learning-rate factor for each"));
 }

@@ -16,9 +16,11 @@
 #include "caprl/judge/length_term.hpp"
 #include "caprl/judge/per_caption.hpp"
 #include "caprl/judge/weighted_sum.hpp"
+#include "caprl/model/lora.hpp"
 #include "caprl/policy/vlm_policy.hpp"
 #include "caprl/sampling/sample.hpp"
 #include "caprl/train/published_recipe.hpp"
+#include "caprl/train/supervised.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/tiny_world.hpp"
 
@@ -71,6 +73,19 @@ void train(const TinyVlmPolicy<>& policy, Judge& judge, const TrainerSettings& s
   const auto items = small_items(8);
   Trainer trainer(policy, Sample<>(), judge, Rloo{.spread_floor = 0}, settings);
   trainer.run(std::span<const CaptionItem>(items), load_noise, [](Index, MetricsRow&) { return 0.0; });
+}
+
+/// Adapters on some layers of tower, projection and decoder.
+constexpr std::size_t adapted_layers = 2 + 1 + 2 * 2;
+TinyVlmPolicy<> adapted_policy(Index rank = 2, double dropout = 0) {
+  const Tokenizer tokenizer = small_tokenizer();
+  const auto model = small_vlm(tokenizer);
+  add_lora<float>(model,
+                  {.rank = rank,
+                   .dropout = dropout,
+                   .targets = std::vector<std::string>{"q_proj", "down_proj", "visual.projection"}},
+                  3);
+  return TinyVlmPolicy<>(model, tokenizer);
 }
 
 std::string bytes_of(const std::filesystem::path& path) {
@@ -212,6 +227,28 @@ double mean_reward(const std::filesystem::path& folder, Index from, Index to) {
   return sum / static_cast<double>(to - from);
 }
 
+/// Trains policies that `make` makes, one without and one with an interruption, to the same bytes.
+template <class Make>
+void check_goes_on(const std::filesystem::path& folder, const Make& make) {
+  PerCaption judge{"e", share_of_e};
+  train(make(), judge, small_settings(folder / "whole", 6));
+
+  // The judge breaks down in step 3, after the checkpoint of step 2: that step's work is lost and done again.
+  Index calls = 0;
+  PerCaption breaking{"e", [&](const CaptionItem& item, const Caption& caption) {
+                        if (++calls > 3 * 24 + 5) throw Error("[test] out of order");
+                        return share_of_e(item, caption);
+                      }};
+  CHECK_THROWS_AS(train(make(), breaking, small_settings(folder / "parts", 6)), Error);
+  train(make(), judge, small_settings(folder / "parts", 6));
+
+  CHECK(bytes_of(folder / "whole/metrics.jsonl") == bytes_of(folder / "parts/metrics.jsonl"));
+  for (const std::string name : {"weights.safetensors", "optimizer.safetensors", "state.json"}) {
+    const auto file = std::filesystem::path("checkpoints/step-000006") / name;
+    CHECK(bytes_of(folder / "whole" / file) == bytes_of(folder / "parts" / file));
+  }
+}
+
 }  // namespace
 
 TEST_CASE("a policy learns what it is rewarded for, and nothing from rewards that are all the same") {
@@ -288,23 +325,99 @@ TEST_CASE("the judge's time is its own, and its rate that of the answers it coun
 
 TEST_CASE("a run that is stopped and goes on ends with the same bytes as one that was not") {
   const testing::TemporaryFolder folder;
-  PerCaption judge{"e", share_of_e};
-  train(small_policy(), judge, small_settings(folder.path() / "whole", 6));
+  check_goes_on(folder.path(), small_policy);
+}
 
-  // The judge breaks down in step 3, after the checkpoint of step 2: that step's work is lost and done again.
-  Index calls = 0;
-  PerCaption breaking{"e", [&](const CaptionItem& item, const Caption& caption) {
-                        if (++calls > 3 * 24 + 5) throw Error("[test] out of order");
-                        return share_of_e(item, caption);
-                      }};
-  CHECK_THROWS_AS(train(small_policy(), breaking, small_settings(folder.path() / "parts", 6)), Error);
-  train(small_policy(), judge, small_settings(folder.path() / "parts", 6));
-
-  CHECK(bytes_of(folder.path() / "whole/metrics.jsonl") == bytes_of(folder.path() / "parts/metrics.jsonl"));
-  for (const std::string name : {"weights.safetensors", "optimizer.safetensors", "state.json"}) {
-    const auto file = std::filesystem::path("checkpoints/step-000006") / name;
-    CHECK(bytes_of(folder.path() / "whole" / file) == bytes_of(folder.path() / "parts" / file));
+TEST_CASE("so does a run that trains adapters, whose checkpoints hold nothing else") {
+  const testing::TemporaryFolder folder;
+  check_goes_on(folder.path(), [] { return adapted_policy(); });
+  const auto checkpoint = folder.path() / "whole/checkpoints/step-000006";
+  const SafetensorsFile saved(checkpoint / "weights.safetensors");
+  for (const auto& [name, tensor] : saved.tensors()) {
+    CHECK(name.find(".lora_") != std::string::npos);
   }
+  CHECK(SafetensorsFile(checkpoint / "optimizer.safetensors").tensors().size() == 2 * 2 * adapted_layers);
+}
+
+TEST_CASE("training adapters changes A and B alone, and teaches") {
+  const testing::TemporaryFolder folder;
+  PerCaption judge{"e", share_of_e};
+  const auto policy = adapted_policy();
+  const auto before = weights_of(policy);
+  std::vector<Tensor<float>> adapters;
+  for (const auto& block : lora_blocks<float>(policy.model())) adapters.push_back(block.parameter.value().clone());
+  TrainerSettings settings = small_settings(folder.path() / "e", 40);
+  settings.run.learning_rate.peak = 2e-2;
+  train(policy, judge, settings);
+  CHECK(weights_of(policy) == before);
+  const auto blocks = lora_blocks<float>(policy.model());
+  REQUIRE(blocks.size() == 2 * adapted_layers);
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    CAPTURE(blocks[i].name);
+    CHECK_FALSE(std::ranges::equal(blocks[i].parameter.value().span(), adapters[i].span()));
+  }
+  CHECK(mean_reward(folder.path() / "e", 35, 40) > 2 * mean_reward(folder.path() / "e", 0, 5));
+}
+
+TEST_CASE("a run does not go on with other tensors frozen, and says which groups there were") {
+  const testing::TemporaryFolder folder;
+  RunSettings settings = small_settings(folder.path() / "run", 4).run;
+  settings.groups = {{"visual", 0}, {"embed_tokens", 0.5}};
+  std::filesystem::create_directories(settings.folder);
+  const auto begin = [&](const TinyVlmPolicy<>& policy) { return TrainingRun<float>(settings, policy.blocks()); };
+  const auto policy = small_policy();
+  begin(policy).finish_step(MetricsRow(0), MetricsRow(0), 0.5);
+  const SafetensorsFile saved = Checkpoint(settings.folder / "checkpoints/best-000001").tensors("weights");
+  for (const auto& [name, tensor] : saved.tensors()) {
+    CHECK_FALSE(name.starts_with("visual."));
+  }
+  CHECK(load_best(settings.folder, policy.blocks()));
+  CHECK(begin(small_policy()).step() == 1);
+  settings.groups = {{"visual", 0}};
+  CHECK_THROWS_WITH_AS(begin(small_policy()),
+                       doctest::Contains("setting run.trained.groups was "
+                                         "[[\"visual\",0.0],[\"embed_tokens\",0.5]] before"),
+                       Error);
+  settings.groups = {};
+  CHECK_THROWS_WITH_AS(begin(small_policy()), doctest::Contains("is absent now"), Error);
+
+  settings.folder = folder.path() / "adapted";
+  std::filesystem::create_directories(settings.folder);
+  begin(adapted_policy()).finish_step(MetricsRow(0), MetricsRow(0), 0.5);
+  CHECK_THROWS_WITH_AS(begin(adapted_policy(3)), doctest::Contains("run.trained.names_and_sizes"), Error);
+  CHECK_THROWS_WITH_AS(begin(small_policy()), doctest::Contains("run.trained"), Error);
+  const auto merged = adapted_policy();
+  merge_lora<float>(merged.model());
+  CHECK_THROWS_WITH_AS(begin(merged), doctest::Contains("got only frozen ones"), Error);
+}
+
+TEST_CASE("supervised training drops inputs of adapters, the same ones when it goes on, and measures without") {
+  const testing::TemporaryFolder folder;
+  std::vector<CaptionItem> items = small_items(8);
+  for (CaptionItem& item : items) item.caption = "a red circle is at the top .";
+  const auto loss_of = [&](const TinyVlmPolicy<>& policy, const CaptionItem& item) {
+    const std::vector<CaptionItem const*> one{&item};
+    return add_supervised_gradients(policy, std::span(one), load_noise, 1).loss;
+  };
+  const auto taught = [&](const std::string& name, double dropout, std::vector<Index> stops) {
+    for (const Index stop : stops) {
+      const auto policy = adapted_policy(2, dropout);
+      SupervisedSettings settings{
+          .run = small_settings(folder.path() / name, stop).run, .batch_items = 4, .micro_items = 2};
+      std::filesystem::create_directories(settings.run.folder);
+      train_supervised(policy, std::span<const CaptionItem>(items), load_noise, settings, [&](Index, MetricsRow&) {
+        CHECK_FALSE(DropoutScope::current());
+        const double loss = loss_of(policy, items[0]);
+        for (const auto& block : lora_blocks<float>(policy.model())) block.parameter.zero_gradient();
+        CHECK(loss_of(policy, items[0]) == loss);
+        for (const auto& block : lora_blocks<float>(policy.model())) block.parameter.zero_gradient();
+      });
+    }
+    return bytes_of(folder.path() / name / "checkpoints/step-000004/weights.safetensors");
+  };
+  const auto whole = taught("whole", 0.5, {4});
+  CHECK(taught("parts", 0.5, {1, 2, 4}) == whole);
+  CHECK(taught("none", 0, {4}) != whole);
 }
 
 TEST_CASE("a run that died between saving a best checkpoint and keeping it keeps it when it goes on") {

@@ -33,7 +33,7 @@ Var<T, Device> embed(const Parameter<T, Device>& table, const Var<T, Device>& fe
     const auto sum_into = [&](const PlaceGroups& part, auto rows) {
       add_place_groups(Device{}, part, y.gradient().rows(), rows);
     };
-    sum_into(of_table, table.gradient().rows());
+    if (table.needs_gradient()) sum_into(of_table, table.gradient().rows());
     if (features.needs_gradient()) {
       if (!features.has_gradient()) features.seed_gradient(Tensor<T, Device>::zeros(features.shape()));
       sum_into(of_features, features.gradient().rows());

@@ -31,7 +31,7 @@ void linear_forward(const Var<T, Device>& x, const Parameter<T, Device>& weight,
   if (bias.defined()) add_bias<Device, T>(Device{}, y, bias.value().data(), y);
 }
 
-/// dx = dy W, dW += dy^T x and db += the sum of dy's rows.
+/// dx = dy W, dW += dy^T x and db += the sum of dy's rows, each where it is asked for.
 template <class T, class Device>
 void linear_backward(const Var<T, Device>& x, const Parameter<T, Device>& weight, const Parameter<T, Device>& bias,
                      const Tensor<T, Device>& dy) {
@@ -39,8 +39,10 @@ void linear_backward(const Var<T, Device>& x, const Parameter<T, Device>& weight
     const auto slot = x.gradient_slot();
     gemm<T>(Device{}, Transpose::no, Transpose::no, T{1}, dy.rows(), weight.rows(), slot.beta(), slot.rows);
   }
-  gemm<T>(Device{}, Transpose::yes, Transpose::no, T{1}, dy.rows(), x.rows(), T{1}, weight.gradient().rows());
-  if (bias.defined()) add_column_sums(Device{}, dy.rows(), bias.gradient().data());
+  if (weight.needs_gradient()) {
+    gemm<T>(Device{}, Transpose::yes, Transpose::no, T{1}, dy.rows(), x.rows(), T{1}, weight.gradient().rows());
+  }
+  if (bias.needs_gradient()) add_column_sums(Device{}, dy.rows(), bias.gradient().data());
 }
 
 }  // namespace detail

@@ -26,7 +26,7 @@ Var<T, Device> token_log_probabilities(const Var<T, Device>& hidden, const Param
       if (!hidden.has_gradient()) hidden.seed_gradient(Tensor<T, Device>::zeros(hidden.shape()));
       gradient.hidden = hidden.gradient().rows();
     }
-    gradient.weight = head.gradient().rows();
+    if (head.needs_gradient()) gradient.weight = head.gradient().rows();
     head_log_probability_backward<T>(Device{}, hidden.rows(), head.rows(), asked, scale, log_total.span(),
                                      result.gradient().span(), gradient);
   });

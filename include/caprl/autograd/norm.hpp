@@ -28,6 +28,12 @@ struct NormGradient {
   }
 };
 
+/// Where a parameter's gradient is added to; null if it is frozen.
+template <class T, class Device>
+auto* gradient_or_null(const Parameter<T, Device>& parameter) {
+  return parameter.needs_gradient() ? parameter.gradient().data() : nullptr;
+}
+
 }  // namespace detail
 
 /// y = x gain / sqrt(mean(x^2) + epsilon) over each row: x [T, C], gain [C].
@@ -42,7 +48,7 @@ Var<T, Device> rms_norm(const Var<T, Device>& x, const Parameter<T, Device>& gai
     const detail::NormGradient<T, Device> dx(x);
     rms_norm_backward(Device{}, x.rows(), static_cast<const T*>(gain.value().data()),
                       static_cast<const Accumulator<T>*>(inverse_rms.data()), y.gradient().rows(), dx.slot.rows,
-                      !dx.slot.fresh, gain.gradient().data());
+                      !dx.slot.fresh, detail::gradient_or_null(gain));
   });
   return y;
 }
@@ -64,7 +70,7 @@ Var<T, Device> layer_norm(const Var<T, Device>& x, const Parameter<T, Device>& g
     const detail::NormGradient<T, Device> dx(x);
     const RowMoments<const A> kept{moments.data(), moments.data() + x.shape().rows()};
     layer_norm_backward<Device, T>(Device{}, x.rows(), gain.value().data(), kept, y.gradient().rows(), dx.slot.rows,
-                                   !dx.slot.fresh, gain.gradient().data(), bias.gradient().data());
+                                   !dx.slot.fresh, detail::gradient_or_null(gain), detail::gradient_or_null(bias));
   });
   return y;
 }
@@ -78,6 +84,7 @@ void head_norm_in_place(const Var<T, Device>& x, Index begin, Index end, const P
   require(begin >= 0 && begin <= end && end <= x.shape().columns(), "[head_norm_in_place] expected columns of x");
   const Index size = gain.shape().elements();
   const Rows<T> heads = x.rows().columns_between(begin, end);
+  if (needs_backward(gain)) x.require_gradient();
   const bool records = needs_backward(x);
   const Tensor<T, Device> before(records ? Shape{heads.rows, heads.columns} : Shape{0, 0});
   if (records) copy_rows(Device{}, heads, before.rows());
@@ -87,7 +94,7 @@ void head_norm_in_place(const Var<T, Device>& x, Index begin, Index end, const P
   record_backward(x, [=] {
     const Rows<T> gradient = x.gradient().rows().columns_between(begin, end);
     head_norm_backward<Device, T>(Device{}, before.rows(), size, gain.value().data(), inverse_rms.data(), gradient,
-                                  gradient, gain.gradient().data());
+                                  gradient, detail::gradient_or_null(gain));
   });
 }
 

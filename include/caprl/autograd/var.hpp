@@ -36,6 +36,8 @@ class Var {
   const Shape& shape() const { return value().shape(); }
 
   bool needs_gradient() const { return state_ != nullptr && state_->needs_gradient; }
+  /// For an op that changes the value in place and has inputs of its own that need gradients.
+  void require_gradient() const { state_->needs_gradient = true; }
   bool has_gradient() const { return state_->has_gradient; }
   const Tensor<T, Device>& gradient() const { return state_->gradient; }
 
@@ -81,21 +83,30 @@ struct GradientType<bf16> {
   using type = float;
 };
 
-/// A trained tensor. Its gradient adds up over backward passes until `zero_gradient`. A handle, so tied weights are one
-/// parameter in two places.
+/// A tensor that is trained, unless it is frozen. Its gradient adds up over backward passes until `zero_gradient`. A
+/// handle, so tied weights are one parameter in two places.
 template <class T, class Device = Cpu>
 class Parameter {
  public:
   using Gradient = typename GradientType<T>::type;
 
   Parameter() = default;
-  explicit Parameter(const Shape& shape) : state_(std::make_shared<State>(State{Tensor<T, Device>(shape), {}})) {}
+  explicit Parameter(const Shape& shape)
+      : state_(std::make_shared<State>(State{Tensor<T, Device>(shape), {}, false})) {}
 
   /// False for one that was never given a shape, such as the bias of a layer without one.
   bool defined() const { return state_ != nullptr; }
   const Shape& shape() const { return state_->value.shape(); }
   const Tensor<T, Device>& value() const { return state_->value; }
   Rows<T> rows() const { return value().rows(); }
+
+  /// False for none and for one that is frozen: backward passes leave it out, and end where nothing below needs any.
+  bool needs_gradient() const { return state_ != nullptr && !state_->frozen; }
+  /// From now on no gradient is computed; what was summed is gone.
+  void freeze() const {
+    state_->frozen = true;
+    state_->gradient = {};
+  }
 
   /// The summed gradient; zeros are allocated at the first use.
   const Tensor<Gradient, Device>& gradient() const {
@@ -110,27 +121,15 @@ class Parameter {
   struct State {
     Tensor<T, Device> value;
     Tensor<Gradient, Device> gradient;
+    bool frozen;
   };
   std::shared_ptr<State> state_;
 };
 
-namespace detail {
-
-template <class T, class Device>
-bool asks_for_gradient(const Var<T, Device>& input) {
-  return input.needs_gradient();
-}
-template <class T, class Device>
-bool asks_for_gradient(const Parameter<T, Device>& parameter) {
-  return parameter.defined();
-}
-
-}  // namespace detail
-
 /// True if an op with these inputs, variables or parameters, has to record its backward pass.
 template <class... Inputs>
 bool needs_backward(const Inputs&... inputs) {
-  return Tape::recording() && (detail::asks_for_gradient(inputs) || ...);
+  return Tape::recording() && (inputs.needs_gradient() || ...);
 }
 
 }  // namespace caprl

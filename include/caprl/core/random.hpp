@@ -17,6 +17,7 @@ enum class Purpose : std::uint32_t {
   question_draw = 5,
   judge_sampling = 6,
   bootstrap = 7,
+  dropout = 8,
   example = 9,
 };
 

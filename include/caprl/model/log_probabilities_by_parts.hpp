@@ -54,6 +54,7 @@ class PartsOfDecoder {
     const bool backward = dx != nullptr;
     std::optional<Tape> tape;
     if (backward) tape.emplace();
+    const DropoutScope rows(DropoutScope::of_rows_from(plan.row_begin()));
     const Var<T, Device> x(x_.value().slice(plan.row_begin(), plan.row_end()), backward && x_.needs_gradient());
     KeysValues path(plan.below.empty() ? 0 : decoder_.blocks.size());
     const LayerFeatures<T, Device> features = leaves(plan, backward);
@@ -159,13 +160,17 @@ Var<T, Device> log_probabilities_by_parts(const Decoder<T, Device>& decoder, con
     require(pair.row >= 0 && pair.row < tree.rows() && pair.target >= 0 && pair.target < decoder.head.shape()[0],
             "[log_probabilities_by_parts] expected pairs of a row of the tree and a token of the vocabulary");
   }
-  const Var<T, Device> result(Tensor<T, Device>({count}), Tape::recording());
+  const bool needs_gradient = Tape::recording() && (x.needs_gradient() || any_needs_gradient<T, Device>(decoder));
+  const Var<T, Device> result(Tensor<T, Device>({count}), needs_gradient);
   require(positions.values.empty() || positions.rows() == tree.rows(),
           "[log_probabilities_by_parts] expected a position for each row of the tree");
   const detail::PartsOfDecoder<T, Device> parts(decoder, x, tree, std::move(pairs), inverse_temperature, row_budget,
                                                 positions, features);
   parts.forward(result.value());
-  record_backward(result, [=] { parts.backward(result.gradient()); });
+  record_backward(result, [=, dropout = DropoutScope::current()] {
+    const DropoutScope same_draws(dropout);
+    parts.backward(result.gradient());
+  });
   return result;
 }
 

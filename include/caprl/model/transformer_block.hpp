@@ -85,7 +85,7 @@ struct TransformerBlock {
           input, rotates ? &table : nullptr,
           [&](const Var<T, Device>& qkv) { return tree_attention(qkv, tree, options); }, TapedProducts{}, only);
     };
-    return recomputed ? recompute(x, compute) : compute(x);
+    return recomputed ? recompute(x, compute, any_needs_gradient<T, Device>(*this)) : compute(x);
   }
 
   template <class Visit>

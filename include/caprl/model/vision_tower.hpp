@@ -23,14 +23,14 @@ struct VisionTower {
   Parameter<T, Device> positions;  ///< [tokens per image, C]
   std::vector<TransformerBlock<T, Device>> blocks;
   Parameter<T, Device> final_norm;
-  Parameter<T, Device> projection;  ///< [output_size, C]
-  bool recompute_blocks = false;    ///< keep only the blocks' inputs for the backward pass
+  Linear<T, Device> projection;   ///< [output_size, C]
+  bool recompute_blocks = false;  ///< keep only the blocks' inputs for the backward pass
 
   explicit VisionTower(const VisionSettings& sizes)
       : settings(sizes),
         positions({sizes.tokens_per_image(), sizes.block.hidden_size}),
         final_norm({sizes.block.hidden_size}),
-        projection({sizes.output_size, sizes.block.hidden_size}) {
+        projection(sizes.output_size, sizes.block.hidden_size, false) {
     Index channels = sizes.input_channels();
     for (Index i = 0; i < sizes.convolutions(); ++i) {
       const bool last = i + 1 == sizes.convolutions();
@@ -55,7 +55,7 @@ struct VisionTower {
       options.causal_within = false;
       x = block.over_tree(x, nullptr, tree, options, recompute_blocks);
     }
-    return linear(rms_norm(x, final_norm, settings.block.norm_epsilon), projection);
+    return TapedProducts{}.linear(rms_norm(x, final_norm, settings.block.norm_epsilon), projection);
   }
 
   template <class Visit>
@@ -69,7 +69,7 @@ struct VisionTower {
       blocks[layer].visit(prefix + "blocks." + std::to_string(layer) + ".", visit);
     }
     visit(whole_block(prefix + "norm.weight", final_norm));
-    visit(whole_block(prefix + "projection.weight", projection));
+    visit_layer(visit, prefix + "projection", projection);
   }
 
  private:

@@ -8,6 +8,7 @@
 #include "caprl/io/safetensors.hpp"
 #include "caprl/io/safetensors_writer.hpp"
 #include "caprl/io/weight_files.hpp"
+#include "caprl/nn/linear.hpp"
 #include "caprl/nn/module.hpp"
 #include "caprl/tensor/weight_format.hpp"
 
@@ -51,9 +52,11 @@ std::vector<NamedTensor> weight_tensors(const std::vector<NamedBlock<T, Device>>
   return tensors;
 }
 
-/// Writes a module's tensors to a safetensors file, at once or not at all.
+/// Writes a module's tensors to a safetensors file, at once or not at all. Throws Error where a LoRA adapter is not
+/// merged: the file has no place for it.
 template <class T, class Module>
 void save_weights(const Module& module, const std::filesystem::path& path, WeightFormat format) {
+  require_merged<T>(module, "save_weights");
   write_safetensors(path, weight_tensors(named_blocks<T>(module), format), {{"format", "pt"}});
 }
 

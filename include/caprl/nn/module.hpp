@@ -1,7 +1,9 @@
 #pragma once
 
 #include <algorithm>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "caprl/autograd/var.hpp"
@@ -45,6 +47,30 @@ std::vector<NamedBlock<T, Device>> named_blocks(const Module& module, const std:
   return blocks;
 }
 
+/// The blocks whose parameters are not frozen.
+template <class T, class Device>
+std::vector<NamedBlock<T, Device>> trained_blocks(std::vector<NamedBlock<T, Device>> blocks) {
+  std::erase_if(blocks, [](const auto& block) { return !block.parameter.needs_gradient(); });
+  return blocks;
+}
+
+/// The names of blocks for a message: layers' numbers become `*`, so that each kind is there once.
+inline std::string kinds_of_names(const std::vector<std::string>& names) {
+  std::set<std::string> kinds;
+  for (const std::string& name : names) {
+    std::string kind;
+    for (const char c : name) {
+      const bool digit = c >= '0' && c <= '9';
+      if (digit && kind.ends_with('*')) continue;
+      kind += digit && kind.ends_with('.') ? '*' : c;
+    }
+    kinds.insert(kind);
+  }
+  std::string listed;
+  for (const std::string& kind : kinds) listed += (listed.empty() ? "" : ", ") + kind;
+  return listed;
+}
+
 /// The distinct parameters of blocks, in their order; tied weights count once.
 template <class T, class Device>
 std::vector<Parameter<T, Device>> parameters_of(const std::vector<NamedBlock<T, Device>>& blocks) {
@@ -55,7 +81,15 @@ std::vector<Parameter<T, Device>> parameters_of(const std::vector<NamedBlock<T, 
   return parameters;
 }
 
-/// The same for all blocks of a module.
+/// How many numbers the parameters of blocks hold; tied weights count once.
+template <class T, class Device>
+Index numbers_in(const std::vector<NamedBlock<T, Device>>& blocks) {
+  Index count = 0;
+  for (const auto& parameter : parameters_of(blocks)) count += parameter.shape().elements();
+  return count;
+}
+
+/// The distinct parameters of a module.
 template <class T, class Device = Cpu, class Module>
 std::vector<Parameter<T, Device>> parameters_of(const Module& module) {
   return parameters_of(named_blocks<T, Device>(module));

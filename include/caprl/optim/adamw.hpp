@@ -30,13 +30,22 @@ class AdamWOptimizer {
     Parameter<T, Device> parameter;
     Tensor<Accumulator<T>, Device> first;
     Tensor<Accumulator<T>, Device> second;
+    double learning_rate_factor = 1;
   };
 
-  AdamWOptimizer(std::vector<Parameter<T, Device>> parameters, const AdamWSettings& settings) : settings_(settings) {
-    for (auto& parameter : parameters) {
-      const Shape shape = parameter.shape();
+  /// `learning_rate_factors`: one for each parameter, or none, where all are 1. Throws Error where a parameter is
+  /// frozen.
+  AdamWOptimizer(std::vector<Parameter<T, Device>> parameters, const AdamWSettings& settings,
+                 const std::vector<double>& learning_rate_factors = {})
+      : settings_(settings) {
+    require(learning_rate_factors.empty() || learning_rate_factors.size() == parameters.size(),
+            "[AdamW] expected a learning-rate factor for each parameter, or none");
+    for (std::size_t p = 0; p < parameters.size(); ++p) {
+      require(parameters[p].needs_gradient(), "[AdamW] expected parameters that are trained, got a frozen one");
+      const Shape shape = parameters[p].shape();
       using Average = Tensor<Accumulator<T>, Device>;
-      states_.push_back({std::move(parameter), Average::zeros(shape), Average::zeros(shape)});
+      states_.push_back({std::move(parameters[p]), Average::zeros(shape), Average::zeros(shape),
+                         learning_rate_factors.empty() ? 1.0 : learning_rate_factors[p]});
     }
   }
 
@@ -50,7 +59,7 @@ class AdamWOptimizer {
                   "the run has diverged: go back to the last checkpoint and lower the learning rate");
     }
     ++steps_;
-    AdamWStep numbers{.learning_rate = learning_rate,
+    AdamWStep numbers{.learning_rate = 0,
                       .beta1 = settings_.beta1,
                       .beta2 = settings_.beta2,
                       .epsilon = settings_.epsilon,
@@ -61,6 +70,7 @@ class AdamWOptimizer {
       numbers.gradient_scale = settings_.gradient_norm / norm;
     }
     for (const State& state : states_) {
+      numbers.learning_rate = learning_rate * state.learning_rate_factor;
       numbers.weight_decay = state.parameter.shape().rank() > 1 ? settings_.weight_decay : 0.0;
       adamw(Device{}, numbers, state.parameter.value().data(), state.parameter.gradient().data(), state.first.data(),
             state.second.data(), state.parameter.value().elements());

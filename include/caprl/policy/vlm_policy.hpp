@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "caprl/model/log_probabilities_by_parts.hpp"
+#include "caprl/model/lora.hpp"
 #include "caprl/model/tiny_vlm.hpp"
 #include "caprl/policy/generate.hpp"
 #include "caprl/policy/policy.hpp"
@@ -107,7 +108,12 @@ class VlmPolicy {
     return rollout;
   }
 
-  std::vector<NamedBlock<T, Device>> blocks() const { return named_blocks<T, Device>(model_); }
+  /// Those of the model's files, and those of adapters.
+  std::vector<NamedBlock<T, Device>> blocks() const {
+    auto blocks = named_blocks<T, Device>(model_);
+    for (auto& block : lora_blocks<T, Device>(model_)) blocks.push_back(std::move(block));
+    return blocks;
+  }
   const Model& model() const { return model_; }
   const Tokenizer& tokenizer() const { return chat_.tokenizer(); }
 

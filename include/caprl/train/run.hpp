@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "caprl/core/hash.hpp"
 #include "caprl/core/interrupt.hpp"
 #include "caprl/core/threads.hpp"
 #include "caprl/io/checkpoint_folder.hpp"
@@ -14,6 +15,7 @@
 #include "caprl/model/weights.hpp"
 #include "caprl/nn/module.hpp"
 #include "caprl/optim/adamw.hpp"
+#include "caprl/optim/parameter_groups.hpp"
 #include "caprl/optim/schedule.hpp"
 #include "caprl/train/metrics.hpp"
 
@@ -26,11 +28,12 @@ struct RunSettings {
   Index keep_checkpoints = 2;
   AdamWSettings optimizer;
   LearningRate learning_rate;
+  ParameterGroups groups{};        ///< what is frozen, and learning rates of its own; empty: all is trained alike
   Json recorded = Json::object();  ///< the settings that may not change when the run goes on
 };
 
-/// Puts the weights of the best checkpoint by validation of the run in `folder` in place, if there is one. Throws Error
-/// if there is no such run.
+/// Puts the weights of the best checkpoint by validation of the run in `folder` in place, if there is one: those that
+/// the run trained, which are those of `blocks` that are not frozen. Throws Error if there is no such run.
 template <class T, class Device>
 bool load_best(const std::filesystem::path& folder, const std::vector<NamedBlock<T, Device>>& blocks) {
   const auto place = folder / "checkpoints";
@@ -38,12 +41,13 @@ bool load_best(const std::filesystem::path& folder, const std::vector<NamedBlock
                                                [&] { return std::filesystem::is_directory(place); });
   require(is_run, "[load_best] expected a run with checkpoints, got none", folder.string());
   const auto best = CheckpointFolder(place).best();
-  if (best) load_weights(blocks, best->tensors("weights"));
+  if (best) load_weights(trained_blocks(blocks), best->tensors("weights"));
   return best.has_value();
 }
 
 /// The part that every kind of training shares: the optimizer, its schedule, logs and checkpoints. Opened on a folder
-/// that holds a checkpoint, it goes on from there, bit for bit as if it had never stopped.
+/// that holds a checkpoint, it goes on from there, bit for bit as if it had never stopped. Checkpoints hold what is
+/// trained: frozen tensors are those of the model that the run began with.
 ///
 ///     TrainingRun<float> run(settings, policy.blocks());
 ///     while (run.going()) {
@@ -56,8 +60,9 @@ class TrainingRun {
  public:
   TrainingRun(const RunSettings& settings, std::vector<NamedBlock<T, Device>> blocks)
       : settings_(settings),
-        blocks_(std::move(blocks)),
-        optimizer_(parameters_of(blocks_), settings.optimizer),
+        trains_all_(settings.groups.empty() && trained_blocks(blocks).size() == blocks.size()),
+        trained_(apply_groups(settings.groups, std::move(blocks))),
+        optimizer_(trained_.parameters, settings.optimizer, trained_.learning_rate_factors),
         checkpoints_(settings.folder / "checkpoints", settings.keep_checkpoints) {
     require(settings_.checkpoint_every >= 1, "[TrainingRun] expected checkpoint_every of at least 1");
     settings_.recorded["run"] = recorded();
@@ -100,24 +105,39 @@ class TrainingRun {
   Json recorded() const {
     const AdamWSettings& adamw = settings_.optimizer;
     const LearningRate& rate = settings_.learning_rate;
-    return {{"threads", threads()},
-            {"optimizer",
-             {{"beta1", adamw.beta1},
-              {"beta2", adamw.beta2},
-              {"epsilon", adamw.epsilon},
-              {"weight_decay", adamw.weight_decay},
-              {"gradient_norm", adamw.gradient_norm}}},
-            {"learning_rate",
-             {{"peak", rate.peak},
-              {"warmup_steps", rate.warmup_steps},
-              {"decay_steps", rate.decay_steps},
-              {"final_share", rate.final_share}}}};
+    Json json = {{"threads", threads()},
+                 {"optimizer",
+                  {{"beta1", adamw.beta1},
+                   {"beta2", adamw.beta2},
+                   {"epsilon", adamw.epsilon},
+                   {"weight_decay", adamw.weight_decay},
+                   {"gradient_norm", adamw.gradient_norm}}},
+                 {"learning_rate",
+                  {{"peak", rate.peak},
+                   {"warmup_steps", rate.warmup_steps},
+                   {"decay_steps", rate.decay_steps},
+                   {"final_share", rate.final_share}}}};
+    if (!trains_all_) json["trained"] = recorded_trained();
+    return json;
+  }
+
+  /// The groups in their order, and of the trained tensors how many there are and a hash of their names and sizes.
+  Json recorded_trained() const {
+    Json groups = Json::array();
+    for (const ParameterGroup& group : settings_.groups) {
+      groups.push_back({group.pattern, group.learning_rate_factor});
+    }
+    Fnv1a names;
+    for (const auto& block : trained_.blocks) {
+      names.add(block.name).add(static_cast<std::uint64_t>(block.of(block.parameter.value()).elements()));
+    }
+    return {{"groups", groups}, {"tensors", trained_.blocks.size()}, {"names_and_sizes", names.value()}};
   }
 
   /// Calls use(name, tensor) for each block of each optimizer average.
   template <class Use>
   void for_each_average(const Use& use) const {
-    for (const auto& block : blocks_) {
+    for (const auto& block : trained_.blocks) {
       for (const auto& state : optimizer_.states()) {
         if (!(state.parameter == block.parameter)) continue;
         use(block.name + ".first", block.of(state.first));
@@ -129,7 +149,7 @@ class TrainingRun {
   void save() {
     log_->sync();
     checkpoints_.save(step_, [&](CheckpointWriter& writer) {
-      writer.tensors("weights", weight_tensors(blocks_));
+      writer.tensors("weights", weight_tensors(trained_.blocks));
       std::vector<NamedTensor> averages;
       for_each_average(
           [&](const std::string& name, const auto& tensor) { averages.push_back(named_tensor(name, tensor)); });
@@ -145,7 +165,7 @@ class TrainingRun {
 
   void resume(const Checkpoint& checkpoint) {
     checkpoint.require_settings(settings_.recorded);
-    load_weights(blocks_, checkpoint.tensors("weights"));
+    load_weights(trained_.blocks, checkpoint.tensors("weights"));
     const SafetensorsFile averages = checkpoint.tensors("optimizer");
     for_each_average([&](const std::string& name, const auto& tensor) { read_into(averages, name, tensor); });
     const JsonFields state = checkpoint.state_fields();
@@ -158,7 +178,8 @@ class TrainingRun {
   }
 
   RunSettings settings_;
-  std::vector<NamedBlock<T, Device>> blocks_;
+  bool trains_all_;
+  TrainedTensors<T, Device> trained_;
   AdamWOptimizer<T, Device> optimizer_;
   CheckpointFolder checkpoints_;
   std::optional<MetricsLog> log_;

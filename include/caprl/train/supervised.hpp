@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "caprl/autograd/dropout.hpp"
 #include "caprl/core/progress.hpp"
 #include "caprl/core/stop_watch.hpp"
 #include "caprl/data/order.hpp"
@@ -17,8 +18,8 @@ namespace caprl {
 struct SupervisedSettings {
   RunSettings run;
   Index batch_items = 64;  ///< items an optimizer step sees
-  Index micro_items = 32;  ///< items in memory at once; changes nothing but memory and rounding
-  std::uint64_t seed = 0;  ///< of the data order
+  Index micro_items = 32;  ///< items in memory at once; changes nothing but memory, rounding and what dropout draws
+  std::uint64_t seed = 0;  ///< of the data order, and of dropout
   std::string title = "supervised";
 };
 
@@ -28,7 +29,7 @@ struct SupervisedStep {
 };
 
 /// Adds the gradients of the mean negative log-probability of the items' captions, over all their tokens.
-/// `load(item)` gives the item's media.
+/// `load(item)` gives the item's media. Within a `DropoutScope` each micro-batch is a pass of its own.
 template <SupervisedPolicy P, class Load>
 SupervisedStep add_supervised_gradients(const P& policy, std::span<const CaptionItem* const> items, const Load& load,
                                         Index micro_items) {
@@ -46,6 +47,7 @@ SupervisedStep add_supervised_gradients(const P& policy, std::span<const Caption
     const std::size_t end = std::min(items.size(), begin + static_cast<std::size_t>(micro_items));
     std::vector<typename P::Prompt> prompts;
     for (std::size_t i = begin; i < end; ++i) prompts.push_back(policy.encode(*items[i], load(*items[i])));
+    const DropoutScope pass(DropoutScope::of_pass(static_cast<std::uint32_t>(begin)));
     Tape tape;
     const auto log_probabilities =
         policy.log_probabilities(prompts, std::span(captions).subspan(begin, end - begin), 1.0);
@@ -79,8 +81,10 @@ void train_supervised(const P& policy, std::span<const CaptionItem> items, const
     for (const Index i : order.batch(run.step(), settings.batch_items)) {
       batch.push_back(&items[static_cast<std::size_t>(i)]);
     }
-    const SupervisedStep step =
-        add_supervised_gradients(policy, std::span<const CaptionItem* const>(batch), load, settings.micro_items);
+    const SupervisedStep step = [&] {
+      const DropoutScope dropping(DropoutPass{.seed = settings.seed, .step = static_cast<std::uint32_t>(run.step())});
+      return add_supervised_gradients(policy, std::span<const CaptionItem* const>(batch), load, settings.micro_items);
+    }();
     MetricsRow metrics(run.step());
     metrics.add("loss", step.loss).add("learning_rate", run.learning_rate()).add("gradient_norm", run.update());
     const double seconds = watch.lap();

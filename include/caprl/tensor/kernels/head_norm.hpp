@@ -100,15 +100,20 @@ void head_norm(Device device, ConstRows<T> x, Index head_size, const T* gain, Ac
   launch_rows(device, x.rows, kernels::HeadNorm<T>{x, head_size, gain, epsilon, y, inverse_rms}, x.columns);
 }
 
-/// x is what went in; dx is replaced, and may be dy itself; dgain [D] is added to.
+/// x is what went in; dx is replaced, and may be dy itself; dgain [D] is added to, and may be null.
 template <class Device, class T, class G>
 void head_norm_backward(Device device, ConstRows<T> x, Index head_size, const T* gain,
                         const Accumulator<T>* inverse_rms, ConstRows<T> dy, Rows<T> dx, G* dgain) {
   detail::require_same_shape("head_norm_backward", x, dy);
   detail::require_same_shape("head_norm_backward", x, dx);
   detail::require_whole_heads(x, head_size);
-  add_column_sums<T>(device, x.rows, head_size, kernels::HeadNormGainTerm<T>{x, head_size, inverse_rms, dy}, dgain,
-                     kernels::HeadNormBackward<T>{x, head_size, gain, inverse_rms, dy, dx});
+  const kernels::HeadNormBackward<T> kernel{x, head_size, gain, inverse_rms, dy, dx};
+  if (dgain != nullptr) {
+    add_column_sums<T>(device, x.rows, head_size, kernels::HeadNormGainTerm<T>{x, head_size, inverse_rms, dy}, dgain,
+                       kernel);
+  } else {
+    launch_rows(device, x.rows, kernel, 2 * x.columns);
+  }
 }
 
 }  // namespace caprl

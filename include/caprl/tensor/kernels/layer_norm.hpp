@@ -102,15 +102,19 @@ void layer_norm(Device device, ConstRows<T> x, const T* gain, const T* bias, Acc
   launch_rows(device, x.rows, kernels::LayerNorm<T>{x, gain, bias, epsilon, y, moments}, 2 * x.columns);
 }
 
-/// dx (replaced, or added to if `accumulate`); dgain and dbias [C], always added to.
+/// dx (replaced, or added to if `accumulate`); dgain and dbias [C] are added to, and may be null.
 template <class Device, class T, class G>
 void layer_norm_backward(Device device, ConstRows<T> x, const T* gain, RowMoments<const Accumulator<T>> moments,
                          ConstRows<T> dy, Rows<T> dx, bool accumulate, G* dgain, G* dbias) {
   detail::require_same_shape("layer_norm_backward", x, dy);
   detail::require_same_shape("layer_norm_backward", x, dx);
   const kernels::LayerNormBackward<T> kernel{x, gain, moments, dy, dx, accumulate};
-  add_column_sums<T>(device, x.rows, x.columns, kernels::LayerNormGainTerm<T>{x, moments, dy}, dgain, kernel);
-  add_column_sums(device, dy, dbias);
+  if (dgain != nullptr) {
+    add_column_sums<T>(device, x.rows, x.columns, kernels::LayerNormGainTerm<T>{x, moments, dy}, dgain, kernel);
+  } else {
+    launch_rows(device, x.rows, kernel, 2 * x.columns);
+  }
+  if (dbias != nullptr) add_column_sums(device, dy, dbias);
 }
 
 }  // namespace caprl
