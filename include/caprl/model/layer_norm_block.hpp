@@ -61,7 +61,7 @@ struct LayerNormBlock {
     const auto compute = [block = *this, angles, tree](const Var<T, Device>& input) {
       return block.computed(input, angles, tree);
     };
-    return recomputed ? recompute(x, compute) : compute(x);
+    return recomputed ? recompute(x, compute, any_needs_gradient<T, Device>(*this)) : compute(x);
   }
 
   /// Names as Hugging Face has them in Qwen3-VL.
