@@ -92,7 +92,7 @@ int main(int argc, char** argv) {
   CLI::App app("Reinforces a captioner with components of one's own.");
   app.add_option("--data", data, "Items to train on")->required()->check(CLI::ExistingFile);
   app.add_option("--model", model, "Folder of the captioner")->required()->check(CLI::ExistingDirectory);
-  app.add_option("--judge", judge, "Folder of the judge")->required()->check(CLI::ExistingDirectory);
+  app.add_option("--judge", judge, "Folder or GGUF file of the judge")->required()->check(CLI::ExistingPath);
   app.add_option("--out", out, "Folder for the run and the trained captioner")->required();
   app.add_option("--steps", settings.run.steps, "Optimizer steps")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--batch", settings.batch_items, "Items a step")->capture_default_str()->check(CLI::PositiveNumber);

@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
   CLI::App app("Reinforces a captioner with a loop of one's own.");
   app.add_option("--data", data, "Items to train on")->required()->check(CLI::ExistingFile);
   app.add_option("--model", model, "Folder of the captioner")->required()->check(CLI::ExistingDirectory);
-  app.add_option("--judge", judge_folder, "Folder of the judge")->required()->check(CLI::ExistingDirectory);
+  app.add_option("--judge", judge_folder, "Folder or GGUF file of the judge")->required()->check(CLI::ExistingPath);
   app.add_option("--out", out, "Folder for the trained captioner")->required();
   app.add_option("--steps", steps, "Optimizer steps")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--batch", batch_items, "Items a step")->capture_default_str()->check(CLI::PositiveNumber);
