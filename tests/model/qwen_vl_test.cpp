@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "caprl/model/log_probabilities_by_parts.hpp"
+#include "caprl/model/lora.hpp"
 #include "caprl/model/packed_products.hpp"
 #include "caprl/model/qwen25_vl.hpp"
 #include "caprl/model/qwen3_vl.hpp"
@@ -332,6 +333,39 @@ TEST_CASE_TEMPLATE("what is recorded of captions that are drawn is what is compu
     }
     CHECK(test::distance(log_probabilities(of.model, of.prompts, groups).value(), recorded) < 1e-5);
   }
+}
+
+TEST_CASE_TEMPLATE("adapters on every linear layer of tower and decoder are computed with, and merge", Family, Qwen25,
+                   Qwen3) {
+  const Case<Family> of(Family::folders()[0]);
+  add_lora<float>(of.model, {.rank = 2}, 1);
+  std::vector<std::string> names;
+  for (const auto& block : lora_blocks<float>(of.model)) {
+    names.push_back(block.name);
+    const Tensor<float> noise = test::random_tensor<float>(block.parameter.shape(), names.size(), 0.1);
+    std::copy_n(noise.data(), noise.elements(), block.parameter.value().data());
+  }
+  const auto has = [&](const std::string& end) {
+    return std::ranges::any_of(names, [&](const std::string& name) { return name.ends_with(end + ".lora_A.weight"); });
+  };
+  for (const char* layer : {"blocks.0.attn.qkv", "blocks.0.attn.proj", "layers.0.self_attn.q_proj"}) CHECK(has(layer));
+  CHECK(has(std::is_same_v<Family, Qwen3> ? "model.visual.merger.linear_fc1" : "visual.merger.mlp.0"));
+  CHECK(has(std::is_same_v<Family, Qwen3> ? "model.language_model.layers.1.mlp.down_proj" : "layers.1.mlp.down_proj"));
+  std::vector<double> apart;
+  {
+    Tape tape;
+    const Var<float> values = log_probabilities(of.model, of.prompts, of.groups);
+    apart = test::numbers(values.value());
+    values.seed_gradient(Tensor<float>::full(values.shape(), 1.0f));
+    tape.backward();
+  }
+  for (const auto& block : lora_blocks<float>(of.model)) {
+    CAPTURE(block.name);
+    CHECK(std::ranges::any_of(block.parameter.gradient().span(), [](float value) { return value != 0; }));
+  }
+  merge_lora<float>(of.model);
+  const NoGradient silent;
+  CHECK(test::distance(log_probabilities(of.model, of.prompts, of.groups).value(), apart) < 1e-5);
 }
 
 TEST_CASE_TEMPLATE("a folder that is written is read again to the bit, whatever layout it was read from", Family,

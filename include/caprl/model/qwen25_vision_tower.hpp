@@ -83,8 +83,8 @@ struct Qwen25VisionTower {
   Var<T, Device> merge(const Var<T, Device>& x) const {
     const auto normed = rms_norm(x, merger_norm, settings.block.norm_epsilon);
     const auto merged = reshape(normed, {x.shape().elements() / merged_columns(), merged_columns()});
-    const auto hidden = gelu(linear(merged, merger_hidden.weight, merger_hidden.bias), GeluForm::exact);
-    return linear(hidden, merger_output.weight, merger_output.bias);
+    const TapedProducts products;
+    return products.linear(gelu(products.linear(merged, merger_hidden), GeluForm::exact), merger_output);
   }
 
   template <class Visit>

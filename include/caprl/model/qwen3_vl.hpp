@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -52,10 +53,11 @@ struct Qwen3Vl {
   template <class Visit>
   void visit(const std::string& prefix, const Visit& visit) const {
     vision.visit(prefix + "model.visual.", visit);
-    language.visit("", [&](NamedBlock<T, Device> block) {
-      block.name = prefix + detail::nested_name(block.name);
-      visit(std::move(block));
-    });
+    language.visit(
+        "", [&]<class Item>(Item item) requires std::is_invocable_v<const Visit&, Item> {
+          item.name = prefix + detail::nested_name(item.name);
+          visit(std::move(item));
+        });
   }
 };
 
