@@ -473,7 +473,8 @@ TEST_CASE_TEMPLATE("patches that do not fit their grid are an error, and so are 
 
 TEST_CASE("Qwen3-VL has no positions for a video as one picture") {
   const Case<Qwen3> of("deep");
-  const Picture clip{.grid = {2, 2, 2}};
+  Picture clip;
+  clip.grid = {2, 2, 2};
   const std::array placed{PlacedPicture{0, &clip}};
   CHECK(testing::fails_with([&] { of.model.positions(2, placed); }, "a picture for each time of a video"));
 }
