@@ -2,7 +2,7 @@
 /// name, and by the option that it would rather write. A judge may be put beside it, which is asked for letters in its
 /// own words.
 ///
-///     answer_questions --judge SmolLM2-135M-Instruct.Q4_1.gguf --data world/images_test.jsonl --beside build/judge/model
+///     answer_questions --judge SmolLM2-135M-Instruct.Q4_1.gguf --data world/images_test.jsonl --beside judge/model
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>

@@ -174,18 +174,17 @@ constexpr GgufType gguf_type(std::uint32_t number, std::string_view name) {
 
 }  // namespace detail
 
-inline constexpr std::array<GgufType, 11> gguf_types{
-    detail::gguf_type<detail::expand_f32, 1, 4>(0, "F32"),
-    detail::gguf_type<detail::expand_f16, 1, 2>(1, "F16"),
-    detail::gguf_type<detail::expand_bf16, 1, 2>(30, "BF16"),
-    detail::gguf_type<detail::expand_q8_0, 32, 34>(8, "Q8_0"),
-    detail::gguf_type<detail::expand_q4_0, 32, 18>(2, "Q4_0"),
-    detail::gguf_type<detail::expand_q4_1, 32, 20>(3, "Q4_1"),
-    detail::gguf_type<detail::expand_q5_0, 32, 22>(6, "Q5_0"),
-    detail::gguf_type<detail::expand_q5_1, 32, 24>(7, "Q5_1"),
-    detail::gguf_type<detail::expand_q4_k, 256, 144>(12, "Q4_K"),
-    detail::gguf_type<detail::expand_q5_k, 256, 176>(13, "Q5_K"),
-    detail::gguf_type<detail::expand_q6_k, 256, 210>(14, "Q6_K")};
+inline constexpr std::array<GgufType, 11> gguf_types{detail::gguf_type<detail::expand_f32, 1, 4>(0, "F32"),
+                                                     detail::gguf_type<detail::expand_f16, 1, 2>(1, "F16"),
+                                                     detail::gguf_type<detail::expand_bf16, 1, 2>(30, "BF16"),
+                                                     detail::gguf_type<detail::expand_q8_0, 32, 34>(8, "Q8_0"),
+                                                     detail::gguf_type<detail::expand_q4_0, 32, 18>(2, "Q4_0"),
+                                                     detail::gguf_type<detail::expand_q4_1, 32, 20>(3, "Q4_1"),
+                                                     detail::gguf_type<detail::expand_q5_0, 32, 22>(6, "Q5_0"),
+                                                     detail::gguf_type<detail::expand_q5_1, 32, 24>(7, "Q5_1"),
+                                                     detail::gguf_type<detail::expand_q4_k, 256, 144>(12, "Q4_K"),
+                                                     detail::gguf_type<detail::expand_q5_k, 256, 176>(13, "Q5_K"),
+                                                     detail::gguf_type<detail::expand_q6_k, 256, 210>(14, "Q6_K")};
 
 /// The type of that number, or null if it is not among those that are read.
 constexpr const GgufType* gguf_type_of(std::uint32_t number) {
