@@ -189,9 +189,14 @@ def products(run, tables):
             def operations(shape):
                 m, k, n = (int(number) for number in re.findall(r"\d+", shape))
                 return 2e-9 * m * k * n
-            return f"{geometric_mean(operations(s) / samples.best(f'{name}/{s}') for s in chosen):.0f} GFLOP/s"
+            return geometric_mean(operations(s) / samples.best(f"{name}/{s}") for s in chosen)
 
-        tables.add(goal, measured, speed(ours), f"{peer.split('/')[0]} {speed(peer)}", ratios, wanted)
+        tables.add(goal, measured, f"{speed(ours):.0f} GFLOP/s", f"{peer.split('/')[0]} {speed(peer):.0f} GFLOP/s", ratios,
+                   wanted)
+        asked, peak = (wanted or 0) * speed(peer), max(run.machine["GFLOPs"])
+        if asked > peak:
+            tables.notes.append(f"Goal {goal}: {measured}: {wanted:g}x of the peer would be {asked:.0f} GFLOP/s, beyond "
+                                f"the machine's peak of {peak:.0f}.")
 
     for form in ("forward", "input_gradient", "weight_gradient"):
         measured = f"products of 512 and 2048 rows, {form.replace('_', ' ')}"
