@@ -10,6 +10,7 @@
 
 #include "caprl/sampling/greedy.hpp"
 #include "support/error_message.hpp"
+#include "support/matrices.hpp"
 #include "support/small_qwen.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/tiny_world.hpp"
@@ -97,7 +98,10 @@ TEST_CASE("captions end with each end token of generation_config.json, and with 
     CHECK(std::ranges::count(policy.end_tokens(), turn_end) >= 1);
   }
   CHECK(testing::fails_with(
-      [&] { Qwen25VlPolicy<>(small_qwen25_vl(tokenizer), tokenizer, {.end_tokens = {tokenizer.vocabulary_size()}}); },
+      [&] {
+        Qwen25VlPolicy<>(small_qwen25_vl(tokenizer), tokenizer,
+                         {.end_tokens = {static_cast<Token>(tokenizer.vocabulary_size())}});
+      },
       "end_tokens", std::to_string(tokenizer.vocabulary_size())));
 }
 
@@ -115,6 +119,24 @@ TEST_CASE("an adapter's folder is merged into the policy's weights") {
   const Rollout merged = greedy_caption(load_vlm_policy(folders.qwen25, {}, folders.root / "adapter"));
   CHECK(merged.tokens == expected.tokens);
   CHECK(merged.tokens != greedy_caption(load_vlm_policy(folders.qwen25)).tokens);
+}
+
+TEST_CASE("adapters of Qwen2.5-VL by PEFT, whose names are of newer transformers, make of weights what PEFT does") {
+  const std::filesystem::path data = CAPRL_TEST_DATA;
+  const auto model = load_qwen25_vl_model(data / "qwen25_vl/published");
+  const LoraSettings settings = load_qwen25_vl_lora(model, data / "lora_qwen25_vl");
+  CHECK(settings.rank == 2);
+  merge_lora<float>(model);
+  const SafetensorsFile expected(data / "lora_qwen25_vl/merged.safetensors");
+  REQUIRE(expected.tensors().size() == 5);
+  std::size_t compared = 0;
+  for (const auto& block : named_blocks<float>(model)) {
+    if (!expected.contains(block.name)) continue;
+    ++compared;
+    const auto weight = expected.read<float>(block.name);
+    CHECK(::test::distance(block.of(block.parameter.value()), weight) < 1e-6);
+  }
+  CHECK(compared == 5);
 }
 
 TEST_CASE("generation_config.json gives what it says, and transformers' defaults for the rest") {

@@ -36,9 +36,17 @@ struct VlmPolicySource {
 };
 
 template <class Model>
+void load_adapter(const Model& model, const std::filesystem::path& folder) {
+  load_lora<float>(model, folder);
+}
+inline void load_adapter(const Qwen25Vl<float>& model, const std::filesystem::path& folder) {
+  load_qwen25_vl_lora(model, folder);
+}
+
+template <class Model>
 AnyVlmPolicy make_vlm_policy(ModelFolder<Model> loaded, const VlmPolicySource& source) {
   if (!source.adapter.empty()) {
-    load_lora<float>(loaded.model, source.adapter);
+    load_adapter(loaded.model, source.adapter);
     merge_lora<float>(loaded.model);
   }
   return VlmPolicy<Model, float>(std::move(loaded.model), loaded.tokenizer, source.settings);
