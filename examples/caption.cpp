@@ -1,13 +1,18 @@
-/// Captions images and videos with a trained folder: files, folders of files, or a JSON Lines data file.
+/// Captions images and videos with a trained folder, or one of Qwen2.5-VL or Qwen3-VL: files, folders of files, or a
+/// JSON Lines data file.
 ///
 ///     caption --model build/quickstart/image/model picture.png folder/ clip.mp4
 ///     caption --model build/quickstart/image/model --data test.jsonl --out captions.jsonl
+///     caption --model Qwen2.5-VL-3B-Instruct --image-prompt "Describe the image in detail." --batch 1 picture.png
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "caprl/core/hash.hpp"
@@ -17,10 +22,12 @@
 #include "caprl/data/load_media.hpp"
 #include "caprl/data/media_folder.hpp"
 #include "caprl/evaluate/caption_prompts.hpp"
+#include "caprl/frames/load_qwen_frames.hpp"
 #include "caprl/io/checkpoint.hpp"
 #include "caprl/io/fingerprint.hpp"
 #include "caprl/io/jsonl.hpp"
-#include "caprl/policy/vlm_policy.hpp"
+#include "caprl/model/generation_config.hpp"
+#include "caprl/policy/any_vlm_policy.hpp"
 #include "caprl/sampling/greedy.hpp"
 #include "caprl/sampling/sample.hpp"
 #include "support/frame_options.hpp"
@@ -31,18 +38,20 @@ using namespace caprl;
 namespace {
 
 struct Options {
-  std::filesystem::path model, data, out;
+  std::filesystem::path model, adapter, data, out;
   std::vector<std::filesystem::path> media;
   std::string image_prompt = "describe the image in detail .";
   std::string video_prompt = "describe the video in detail with times .";
   double temperature = 0;
+  bool published_sampling = false;
   Index maximum_tokens = 128;
   Index batch = 32;
   Index samples = 1;
   bool other_media = false;
   bool shuffle_frames = false;
   std::uint64_t seed = 0;
-  FixedRate frames = examples::default_frames();
+  std::optional<double> frames_per_second{};
+  std::optional<Index> maximum_frames{};
 };
 
 std::vector<CaptionItem> items_of(const Options& options) {
@@ -63,9 +72,35 @@ std::vector<CaptionItem> items_of(const Options& options) {
   return items;
 }
 
+/// A model's own sampling of frames, with what was asked for in its place.
+template <FrameSampler Frames>
+Frames asked(Frames frames, const Options& options) {
+  if (options.frames_per_second) frames.frames_per_second = *options.frames_per_second;
+  if (options.maximum_frames) {
+    frames.maximum = *options.maximum_frames;
+    frames.minimum = std::min(frames.minimum, frames.maximum);
+  }
+  if constexpr (requires { frames.frames; }) {  // a fixed number, which would go before both
+    if (options.frames_per_second || options.maximum_frames) frames.frames.reset();
+  }
+  return frames;
+}
+
+LoadMedia<FixedRate> media_of(const TinyVlmPolicy<>& policy, const Options& options) {
+  const Index side = policy.model().settings.vision.image_size;
+  return {.sampler = asked(examples::default_frames(), options), .frame_size = {side, side}};
+}
+LoadMedia<Qwen2VlFrames> media_of(const Qwen25VlPolicy<>&, const Options& options) {
+  return {.sampler = asked(load_qwen2_vl_frames(options.model), options)};
+}
+LoadMedia<Qwen3VlFrames> media_of(const Qwen3VlPolicy<>&, const Options& options) {
+  return {.sampler = asked(load_qwen3_vl_frames(options.model), options)};
+}
+
 /// Reads an item's media; with --shuffle-frames the pictures of a clip change places, while the times stay.
+template <FrameSampler Frames>
 struct Load {
-  LoadMedia<FixedRate> media;
+  LoadMedia<Frames> media;
   bool shuffle_frames;
 
   std::vector<Clip> operator()(const CaptionItem& item) const {
@@ -93,17 +128,21 @@ std::string fingerprint_of(const std::vector<CaptionItem>& items) {
 }
 
 /// What decides the captions of a file.
-Json settings_of(const Options& options, const std::vector<CaptionItem>& items) {
-  return {{"model", fingerprint(options.model)},
-          {"items", fingerprint_of(items)},
-          {"temperature", options.temperature},
-          {"maximum_tokens", options.maximum_tokens},
-          {"samples", options.samples},
-          {"other_media", options.other_media},
-          {"shuffle_frames", options.shuffle_frames},
-          {"seed", options.seed},
-          {"frames_per_second", options.frames.frames_per_second},
-          {"maximum_frames", options.frames.maximum}};
+template <FrameSampler Frames>
+Json settings_of(const Options& options, const std::vector<CaptionItem>& items, const Frames& frames) {
+  Json settings = {{"model", fingerprint(options.model)},
+                   {"items", fingerprint_of(items)},
+                   {"temperature", options.temperature},
+                   {"maximum_tokens", options.maximum_tokens},
+                   {"samples", options.samples},
+                   {"other_media", options.other_media},
+                   {"shuffle_frames", options.shuffle_frames},
+                   {"seed", options.seed},
+                   {"frames_per_second", frames.frames_per_second},
+                   {"maximum_frames", frames.maximum}};
+  if (!options.adapter.empty()) settings["adapter"] = fingerprint(options.adapter);
+  if (options.published_sampling) settings["published_sampling"] = true;
+  return settings;
 }
 
 /// Lines of `out` that an earlier run with the same settings has written: their items are not captioned again. The
@@ -138,34 +177,62 @@ void print(const CaptionItem& item, const RolloutGroup& captions) {
   for (const Rollout& rollout : captions) std::printf("  %s\n", rollout.caption.text.c_str());
 }
 
-template <Sampler S>
-void caption_all(const Options& options, const S& sampler) {
-  const auto folder = load_tiny_vlm(options.model);
-  const TinyVlmPolicy<> policy(folder.model, folder.tokenizer);
-  const Index side = folder.model.settings.vision.image_size;
-  const Load load{{options.frames, {side, side}}, options.shuffle_frames};
-  const std::vector<CaptionItem> items = items_of(options);
-  const bool to_file = !options.out.empty();
-  std::size_t done = to_file ? lines_written(options.out, settings_of(options, items)) : 0;
+using AnySampler = std::variant<Greedy, Sample<Temperature>, PublishedSampler>;
+
+AnySampler sampler_of(const Options& options) {
+  if (options.published_sampling) return published_sampler(load_generation_config(options.model));
+  if (options.temperature > 0) return Sample{Temperature{options.temperature}};
+  return Greedy{};
+}
+
+/// Captions items, the first of which is number `first` of all.
+using Captioner = std::function<std::vector<RolloutGroup>(std::span<const CaptionItem> items, std::size_t first)>;
+
+template <Policy P, FrameSampler Frames>
+Captioner captioner(const P& policy, const Load<Frames>& load, const Options& options) {
+  return [&, sampler = sampler_of(options)](std::span<const CaptionItem> items, std::size_t first) {
+    std::vector<VlmPrompt> prompts;
+    for (const CaptionItem& item : items) prompts.push_back(policy.encode(item, load(item)));
+    const CaptionSettings settings{
+        .samples = options.samples, .maximum_tokens = options.maximum_tokens, .seed = options.seed};
+    const auto draw = [&](const auto& by) {
+      return caption_prompts(policy, std::span<const VlmPrompt>(prompts), by, settings, first);
+    };
+    return std::visit(draw, sampler);
+  };
+}
+
+/// Captions what is not done yet; to a file unless `out` is empty.
+void caption_all(const Options& options, std::span<const CaptionItem> items, std::size_t done,
+                 const Captioner& captions_of) {
   std::optional<JsonlWriter> writer;
   std::optional<Progress> progress;
-  if (to_file) {
+  if (!options.out.empty()) {
     writer.emplace(options.out);
     progress.emplace("captioning", static_cast<Index>(items.size()), static_cast<Index>(done));
   }
   while (done < items.size()) {
-    const std::size_t end = std::min(items.size(), done + static_cast<std::size_t>(options.batch));
-    std::vector<VlmPrompt> prompts;
-    for (std::size_t i = done; i < end; ++i) prompts.push_back(policy.encode(items[i], load(items[i])));
-    const auto captions = caption_prompts(
-        policy, std::span<const VlmPrompt>(prompts), sampler,
-        {.samples = options.samples, .maximum_tokens = options.maximum_tokens, .seed = options.seed}, done);
-    for (std::size_t i = done; i < end; ++i) {
-      writer ? writer->write_line(line_of(items[i], captions[i - done]).dump()) : print(items[i], captions[i - done]);
+    const auto batch = items.subspan(done, std::min(items.size() - done, static_cast<std::size_t>(options.batch)));
+    const auto captions = captions_of(batch, done);
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      writer ? writer->write_line(line_of(batch[i], captions[i]).dump()) : print(batch[i], captions[i]);
     }
-    done = end;
+    done += batch.size();
     if (progress) progress->update(static_cast<Index>(done));
   }
+}
+
+void run(const Options& options) {
+  const AnyVlmPolicy any = load_vlm_policy(options.model, {}, options.adapter);
+  const std::vector<CaptionItem> items = items_of(options);
+  std::visit(
+      [&](const auto& policy) {
+        const Load load{media_of(policy, options), options.shuffle_frames};
+        std::size_t done = 0;
+        if (!options.out.empty()) done = lines_written(options.out, settings_of(options, items, load.media.sampler));
+        caption_all(options, items, done, captioner(policy, load, options));
+      },
+      any);
 }
 
 }  // namespace
@@ -175,13 +242,17 @@ int main(int argc, char** argv) {
   CLI::App app("Captions images and videos.");
   app.add_option("media", options.media, "Files and folders")->check(CLI::ExistingPath);
   app.add_option("--model", options.model, "Folder of the captioner")->required()->check(CLI::ExistingDirectory);
+  app.add_option("--adapter", options.adapter, "PEFT folder of an adapter for the captioner")
+      ->check(CLI::ExistingDirectory);
   app.add_option("--data", options.data, "JSON Lines data file")->check(CLI::ExistingFile);
   app.add_option("--out", options.out, "JSON Lines file to write; a run that was stopped goes on there");
   app.add_option("--image-prompt", options.image_prompt, "For files and folders")->capture_default_str();
   app.add_option("--video-prompt", options.video_prompt, "For files and folders")->capture_default_str();
-  app.add_option("--temperature", options.temperature, "0: the likeliest token each time")
-      ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+  auto* temperature = app.add_option("--temperature", options.temperature, "0: the likeliest token each time")
+                          ->capture_default_str()
+                          ->check(CLI::NonNegativeNumber);
+  app.add_flag("--published-sampling", options.published_sampling, "Draw as the model's generation_config.json says")
+      ->excludes(temperature);
   app.add_option("--maximum-tokens", options.maximum_tokens, "Length limit of a caption")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
@@ -192,13 +263,12 @@ int main(int argc, char** argv) {
   app.add_flag("--shuffle-frames", options.shuffle_frames, "Show a clip's frames in random order: a control");
   app.add_option("--batch", options.batch, "Items at once")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--seed", options.seed, "Of the draws")->capture_default_str();
-  examples::add_frame_options(app, options.frames);
+  app.add_option("--frames-per-second", options.frames_per_second,
+                 "That the captioner sees of a video (default: as the model's processor; 1 for a small captioner)")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--maximum-frames", options.maximum_frames,
+                 "That the captioner sees of a video (default: as the model's processor; 16 for a small captioner)")
+      ->check(CLI::PositiveNumber);
   examples::add_threads_option(app);
-  return examples::run_program(argc, argv, app, [&] {
-    if (options.temperature > 0) {
-      caption_all(options, Sample{Temperature{options.temperature}});
-    } else {
-      caption_all(options, Greedy{});
-    }
-  });
+  return examples::run_program(argc, argv, app, [&] { run(options); });
 }

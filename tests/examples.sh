@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Runs every example program on a tiny world for a few steps and looks at what it promises: its outputs, --help, errors
 # that name the setting, and that a run that was stopped or killed goes on to the same bytes.
-# usage: examples.sh PROGRAMS_DIR
+# usage: examples.sh PROGRAMS_DIR WRITE_SMALL_QWEN
 set -euo pipefail
+write_small_qwen=$(realpath "$2")
 source "$(dirname "$0")/support/programs.sh"
 
 make_world 32  # as many pictures as custom_loop takes in a step
@@ -119,6 +120,28 @@ run caption "${same_pictures[@]}" world/images/test --out folder.jsonl
 mv world/images world/images_before && cp -r other_pictures/images world/images
 refuses caption items "${same_pictures[@]}" world/images/test --out folder.jsonl
 rm -r world/images && mv world/images_before world/images
+
+# Any architecture, chosen by config.json, with the model's own frames, sampling and end tokens; adapters are merged.
+"$write_small_qwen" tokenizer.json small || fail "no small folders were written"
+pictures=(world/images/test/*)
+for model in small/qwen25 small/qwen3; do
+  run caption --model $model --maximum-tokens 24 "${pictures[0]}" world/videos/test
+  has log "${pictures[0]}" .mp4
+  for which in first again; do
+    run caption --model $model --maximum-tokens 24 --published-sampling --seed 5 "${pictures[0]}" --out $model.$which.jsonl
+    lines $model.$which.jsonl 1
+    has $model.$which.jsonl '"caption":"'
+  done
+  cmp -s $model.first.jsonl $model.again.jsonl || fail "$model captions otherwise with the same seed"
+  refuses caption frames_per_second --model $model --maximum-tokens 24 --published-sampling --seed 5 "${pictures[0]}" \
+    --frames-per-second 1 --out $model.first.jsonl
+done
+sed 's/qwen3_vl"/llava"/' small/qwen3/config.json >config.json && mv config.json small/qwen3
+refuses caption 'caprl_tiny_vlm, qwen2_5_vl, qwen3_vl' --model small/qwen3 "${pictures[0]}"
+run caption --model adapted/model --maximum-tokens 24 --data world/images_test.jsonl --out merged.jsonl
+run caption --model taught/model --adapter adapted/adapter --maximum-tokens 24 --data world/images_test.jsonl \
+  --out adapter.jsonl
+cmp -s merged.jsonl adapter.jsonl || fail "an adapter captions otherwise than the model that it was merged into"
 
 # Captions measured, leaks looked for, a judge checked, several runs in one report, figures in tables.
 run caption --model whole/model --maximum-tokens 24 --data world/images_test.jsonl --samples 2 --temperature 1 \

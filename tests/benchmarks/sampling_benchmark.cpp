@@ -23,7 +23,7 @@ void ours(benchmark::State& state) {
   const GenerateSettings settings{.samples = 1, .maximum_tokens = drawn_tokens, .seed = 1, .step = 0, .item_keys = {}};
   const auto sample = [&] {
     const auto groups = generate(model, embed(model.embedding, Var<float>(), tokens), batch, Sample<>(), settings,
-                                 Token{-1});  // nothing ends a sample early
+                                 {});  // nothing ends a sample early
     benchmark::DoNotOptimize(groups.data());
   };
   sample();

@@ -152,9 +152,8 @@ std::vector<RolloutGroup> captions(const Case<Family>& of, Index samples, Index 
   const NoGradient silent;
   const VlmBatch batch = make_vlm_batch(of.prompts, {}, of.model);
   const auto input = embed_batch<float, Cpu>(of.model, batch);
-  constexpr Token no_end = -1;
   return generate(of.model.language, input.rows, batch.shared, Greedy{},
-                  {.samples = samples, .maximum_tokens = tokens, .item_keys = {}}, no_end, packed, batch.positions,
+                  {.samples = samples, .maximum_tokens = tokens, .item_keys = {}}, {}, packed, batch.positions,
                   input.of_layers);
 }
 

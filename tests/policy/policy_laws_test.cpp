@@ -10,6 +10,7 @@
 #include "caprl/autograd/log_probability.hpp"
 #include "caprl/policy/qwen_vl_policy.hpp"
 #include "caprl/policy/vlm_policy.hpp"
+#include "support/small_qwen.hpp"
 #include "support/tiny_world.hpp"
 
 using namespace caprl;
@@ -143,31 +144,6 @@ struct Silent {  // all that a policy has but generate
 };
 static_assert(!Policy<Silent>);
 
-Qwen25Vl<float> small_qwen25_vl(const Tokenizer& tokenizer) {
-  Qwen25VlSettings settings;
-  settings.language = small_decoder_settings(tokenizer);
-  settings.language.block.query_key_value_bias = true;
-  settings.language.rotary.sections = {2, 1, 1};
-  settings.vision = {.block = {.hidden_size = 16,
-                               .intermediate_size = 24,
-                               .attention_heads = 2,
-                               .key_value_heads = 2,
-                               .head_size = 8,
-                               .query_key_value_bias = true,
-                               .output_bias = true,
-                               .mlp_bias = true},
-                     .layers = 2,
-                     .patch_size = 4,
-                     .window_size = 16,
-                     .full_attention = {1},
-                     .output_size = settings.language.block.hidden_size};
-  settings.preprocessing.images.patches.patch_pixels = settings.preprocessing.videos.patches.patch_pixels = 4;
-  settings.preprocessing.images.budget = settings.preprocessing.videos.budget = {64, 1024};
-  Qwen25Vl<float> model(settings);
-  initialize<float>(model, settings.language.layers, 1, ends_residual_branch);
-  return model;
-}
-
 /// `frames` pictures of noise, half a second each.
 Clip noise_clip(std::uint32_t number, ImageSize size, Index frames) {
   Clip clip{.frames = {}, .duration_seconds = 0.5 * static_cast<double>(frames)};
@@ -178,28 +154,6 @@ Clip noise_clip(std::uint32_t number, ImageSize size, Index frames) {
     clip.frames.push_back({.image = std::move(image), .seconds = 0.5 * static_cast<double>(f)});
   }
   return clip;
-}
-
-Qwen3Vl<float> small_qwen3_vl(const Tokenizer& tokenizer) {
-  Qwen3VlSettings settings;
-  settings.language = small_decoder_settings(tokenizer);
-  settings.language.block.query_key_norm = true;
-  settings.language.rotary.sections = {2, 1, 1};
-  settings.language.rotary.interleaved = true;
-  settings.vision = {
-      .block = {.hidden_size = 16, .intermediate_size = 24, .attention_heads = 2, .key_value_heads = 2, .head_size = 8},
-      .layers = 2,
-      .patch_size = 4,
-      .table_side = 4,
-      .deep_layers = {0},
-      .output_size = settings.language.block.hidden_size};
-  settings.preprocessing.images.patches.patch_pixels = settings.preprocessing.videos.patches.patch_pixels = 4;
-  settings.preprocessing.images.budget = {64, 1024};
-  settings.preprocessing.videos.budget = {64, 8192};
-  settings.preprocessing.videos.processor = VideoProcessor::qwen3_vl;
-  Qwen3Vl<float> model(settings);
-  initialize<float>(model, settings.language.layers, 1, ends_residual_branch);
-  return model;
 }
 
 std::string text_of(const VlmPrompt& prompt, const Tokenizer& tokenizer) {

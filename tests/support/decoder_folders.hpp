@@ -60,10 +60,9 @@ inline std::vector<Token> continued(const Decoder<float>& model, const std::vect
   std::vector<TokenKey> keys;
   for (const Token id : prompt) keys.push_back({id, 0});
   builder.add(keys);
-  constexpr Token no_end = -1;
   const auto rows = embed(model.embedding, Var<float>(), {prompt.begin(), prompt.end()});
   const auto groups = generate(model, rows, builder.build(), Greedy{},
-                               {.samples = 1, .maximum_tokens = count, .item_keys = {}}, no_end, packed);
+                               {.samples = 1, .maximum_tokens = count, .item_keys = {}}, {}, packed);
   return groups[0][0].tokens;
 }
 

@@ -12,13 +12,15 @@
 /// Small things that several tests build on: a tokenizer, models with random weights, pictures.
 namespace caprl::test {
 
-inline Tokenizer small_tokenizer() {
+inline std::string small_tokenizer_json() {
   const std::vector<std::string> texts = {"a red circle is at the top . a blue square is left of it .",
                                           "describe this image in detail .", "what colour is the circle ?"};
   BpeTrainerSettings settings;
   settings.vocabulary_size = 300;
-  return Tokenizer::from_json_text(train_bpe(texts, settings));
+  return train_bpe(texts, settings);
 }
+
+inline Tokenizer small_tokenizer() { return Tokenizer::from_json_text(small_tokenizer_json()); }
 
 inline DecoderSettings small_decoder_settings(const Tokenizer& tokenizer) {
   return {.block = {.hidden_size = 32,

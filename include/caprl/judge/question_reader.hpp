@@ -119,7 +119,7 @@ class QuestionReader {
 
   std::vector<RolloutGroup> written(const Pass& pass, const Sample<Temperature>& sampler,
                                     const GenerateSettings& settings) const {
-    return generate(model_, rows_of(pass), pass.batch, sampler, settings, end_, packed_ ? &*packed_ : nullptr);
+    return generate(model_, rows_of(pass), pass.batch, sampler, settings, {end_}, packed_ ? &*packed_ : nullptr);
   }
 
   void count_written(Index written) const {

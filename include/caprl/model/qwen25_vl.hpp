@@ -7,7 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "caprl/io/safetensors.hpp"
 #include "caprl/model/decoder.hpp"
+#include "caprl/model/lora_folder.hpp"
 #include "caprl/model/model_folder.hpp"
 #include "caprl/model/multimodal_positions.hpp"
 #include "caprl/model/picture.hpp"
@@ -71,7 +73,34 @@ Qwen25Vl<T> load_qwen25_vl_model(const std::filesystem::path& folder) {
   return model;
 }
 
-/// The same with its tokenizer, and how its pictures become patches.
+namespace detail {
+
+/// The model with its tensors named by the modules that hold them.
+template <class T>
+struct Qwen25VlByModules {
+  const Qwen25Vl<T>& model;
+
+  template <class Visit>
+  void visit(const std::string& prefix, const Visit& visit) const {
+    model.visit("", nested_visit(prefix, visit));
+  }
+};
+
+}  // namespace detail
+
+/// `load_lora` of an adapter that PEFT made with any version of transformers: since 4.52, layers are named there by the
+/// modules that hold them.
+template <class T>
+LoraSettings load_qwen25_vl_lora(const Qwen25Vl<T>& model, const std::filesystem::path& folder) {
+  const SafetensorsFile file(folder / "adapter_model.safetensors");
+  const bool by_modules = std::ranges::any_of(file.tensors(), [](const auto& tensor) {
+    const std::string nested = detail::peft_prefix + "model.";
+    return tensor.first.starts_with(nested + "language_model.") || tensor.first.starts_with(nested + "visual.");
+  });
+  return by_modules ? load_lora<T>(detail::Qwen25VlByModules<T>{model}, folder) : load_lora<T>(model, folder);
+}
+
+/// `load_qwen25_vl_model` with its tokenizer, and how its pictures become patches.
 template <class T = float>
 ModelFolder<Qwen25Vl<T>> load_qwen25_vl(const std::filesystem::path& folder) {
   Qwen25Vl<T> model = load_qwen25_vl_model<T>(folder);

@@ -3,7 +3,6 @@
 #include <filesystem>
 #include <span>
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -53,11 +52,7 @@ struct Qwen3Vl {
   template <class Visit>
   void visit(const std::string& prefix, const Visit& visit) const {
     vision.visit(prefix + "model.visual.", visit);
-    language.visit(
-        "", [&]<class Item>(Item item) requires std::is_invocable_v<const Visit&, Item> {
-          item.name = prefix + detail::nested_name(item.name);
-          visit(std::move(item));
-        });
+    language.visit("", detail::nested_visit(prefix, visit));
   }
 };
 

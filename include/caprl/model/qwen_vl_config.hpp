@@ -2,6 +2,9 @@
 
 #include <filesystem>
 #include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
 #include "caprl/core/error.hpp"
 #include "caprl/io/json_fields.hpp"
@@ -105,12 +108,21 @@ inline void require_model_type(const JsonFields& fields, const std::string& expe
   }
 }
 
-/// The name of a decoder's or tower's tensor by the modules that hold it: those of Qwen3-VL, and of a Qwen2.5-VL that was
-/// saved by its modules' names.
+/// The name of a decoder's or tower's tensor by the modules that hold it: those of Qwen3-VL, and of a Qwen2.5-VL that
+/// was saved by its modules' names.
 inline std::string nested_name(const std::string& name) {
   if (name.starts_with("visual.")) return "model." + name;
   const std::string language = "model.";
   return name.starts_with(language) ? "model.language_model." + name.substr(language.size()) : name;
+}
+
+/// Visits what it is called with under `prefix` and the name that `nested_name` gives. Refers to both arguments.
+template <class Visit>
+auto nested_visit(const std::string& prefix, const Visit& visit) {
+  return [&]<class Item>(Item item) requires std::is_invocable_v<const Visit&, Item> {
+    item.name = prefix + nested_name(item.name);
+    visit(std::move(item));
+  };
 }
 
 /// What stands beside a tokenizer for processors and generation.

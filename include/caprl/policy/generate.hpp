@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <span>
 #include <string>
@@ -29,12 +30,13 @@ namespace detail {
 template <class T, class Device, Sampler S>
 class Generation {
  public:
-  Generation(const Decoder<T, Device>& model, const S& sampler, const GenerateSettings& settings, Token end,
-             const PackedProducts* packed, const PromptPositions& positions, const LayerFeatures<T, Device>& features)
+  Generation(const Decoder<T, Device>& model, const S& sampler, const GenerateSettings& settings,
+             const std::vector<Token>& ends, const PackedProducts* packed, const PromptPositions& positions,
+             const LayerFeatures<T, Device>& features)
       : model_(model),
         sampler_(sampler),
         settings_(settings),
-        end_(end),
+        ends_(ends),
         packed_(packed),
         positions_(positions),
         features_(features),
@@ -186,8 +188,8 @@ class Generation {
   void leave() {
     std::erase_if(live_, [&](const Live& live) {
       const Rollout& rollout = groups_[live.prompt][live.sample];
-      const bool done =
-          rollout.tokens.back() == end_ || static_cast<Index>(rollout.tokens.size()) >= settings_.maximum_tokens;
+      const bool done = std::ranges::find(ends_, rollout.tokens.back()) != ends_.end() ||
+                        static_cast<Index>(rollout.tokens.size()) >= settings_.maximum_tokens;
       if (done) cache_.release(live.sequence);
       return done;
     });
@@ -196,7 +198,7 @@ class Generation {
   const Decoder<T, Device>& model_;
   const S& sampler_;
   const GenerateSettings& settings_;
-  Token end_;
+  const std::vector<Token>& ends_;
   const PackedProducts* packed_;
   const PromptPositions& positions_;
   const LayerFeatures<T, Device>& features_;  ///< of the prompts' rows
@@ -209,13 +211,13 @@ class Generation {
 }  // namespace detail
 
 /// Samples captions for prompts laid out as a tree: `prompt_rows` [rows, C] are the embedded tokens. Each caption ends
-/// with `end` or at the length limit. Captions are not decoded to text here. `packed`, if not null, are the model's
-/// weights for steps of few captions; otherwise see `GenerateSettings::packed_bytes`. Without `positions`, tokens stand
-/// at their depths. `features` is what is added to the outputs of the first layers.
+/// with one of `ends` or at the length limit. Captions are not decoded to text here. `packed`, if not null, are the
+/// model's weights for steps of few captions; otherwise see `GenerateSettings::packed_bytes`. Without `positions`,
+/// tokens stand at their depths. `features` is what is added to the outputs of the first layers.
 template <class T, class Device, Sampler S>
 std::vector<RolloutGroup> generate(const Decoder<T, Device>& model, const Var<T, Device>& prompt_rows,
                                    const SharedBatch& prompts, const S& sampler, const GenerateSettings& settings,
-                                   Token end, const PackedProducts* packed = nullptr,
+                                   const std::vector<Token>& ends, const PackedProducts* packed = nullptr,
                                    const PromptPositions& positions = {},
                                    const LayerFeatures<T, Device>& features = {}) {
   require(settings.samples >= 1 && settings.maximum_tokens >= 1,
@@ -226,7 +228,7 @@ std::vector<RolloutGroup> generate(const Decoder<T, Device>& model, const Var<T,
       packed = &own.emplace(model, WeightFormat::float32);
     }
   }
-  return detail::Generation<T, Device, S>(model, sampler, settings, end, packed, positions, features)
+  return detail::Generation<T, Device, S>(model, sampler, settings, ends, packed, positions, features)
       .run(prompt_rows, prompts);
 }
 

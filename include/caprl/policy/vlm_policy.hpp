@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <span>
 #include <type_traits>
@@ -27,6 +28,7 @@ struct VlmPolicySettings {
   bool recompute_blocks = false;         ///< keep only the inputs of transformer blocks for the backward pass
   std::optional<WeightFormat> packed{};  ///< for captioning alone: weights laid out once for few captions at a time;
                                          ///< training them afterwards is not seen, and bf16 rounds them
+  std::vector<Token> end_tokens{};       ///< that end a caption as the chat's turn end does
 };
 
 /// A vision-language model with its tokenizer, as a policy.
@@ -50,12 +52,15 @@ class VlmPolicy {
       : model_(std::move(model)),
         settings_(settings),
         chat_(chat_template(tokenizer, model_.settings)),
+        ends_{chat_.special_tokens().turn_end},
         encoder_(prompt_encoder(chat_, model_.settings)) {
     if (tokenizer.vocabulary_size() > model_.settings.language.vocabulary_size) {
       throw Error("[VlmPolicy] expected a tokenizer of at most " +
                   std::to_string(model_.settings.language.vocabulary_size) + " tokens, got " +
                   std::to_string(tokenizer.vocabulary_size()));
     }
+    for (const Token token : settings.end_tokens) require_in_vocabulary(token);
+    ends_.insert(ends_.end(), settings.end_tokens.begin(), settings.end_tokens.end());
     model_.vision.recompute_blocks = settings.recompute_blocks;
     model_.language.recompute_blocks = settings.recompute_blocks;
     if constexpr (!std::is_same_v<T, float>) {
@@ -77,7 +82,7 @@ class VlmPolicy {
     const NoGradient silent;
     const VlmBatch batch = make_vlm_batch(prompts, {}, model_);
     const VlmInput<T, Device> input = embed_batch<T, Device>(model_, batch);
-    auto groups = caprl::generate(model_.language, input.rows, batch.shared, sampler, settings, end_token(),
+    auto groups = caprl::generate(model_.language, input.rows, batch.shared, sampler, settings, ends_,
                                   packed_ ? &*packed_ : nullptr, batch.positions, input.of_layers);
     for (RolloutGroup& group : groups) {
       for (Rollout& rollout : group) rollout.caption = caption_of(rollout.tokens);
@@ -103,7 +108,7 @@ class VlmPolicy {
   Rollout rollout_of(std::string_view text) const {
     Rollout rollout;
     rollout.tokens = chat_.tokenizer().encode(text);
-    rollout.tokens.push_back(end_token());
+    rollout.tokens.push_back(ends_.front());
     rollout.caption = caption_of(rollout.tokens);
     return rollout;
   }
@@ -116,12 +121,19 @@ class VlmPolicy {
   }
   const Model& model() const { return model_; }
   const Tokenizer& tokenizer() const { return chat_.tokenizer(); }
+  /// What ends a caption: the chat's turn end, then those of the settings.
+  const std::vector<Token>& end_tokens() const { return ends_; }
 
  private:
-  Token end_token() const { return chat_.special_tokens().turn_end; }
+  void require_in_vocabulary(Token token) const {
+    const Index size = model_.settings.language.vocabulary_size;
+    if (token >= 0 && token < size) return;
+    throw Error("[VlmPolicy] expected end_tokens of the model's vocabulary of " + std::to_string(size) + ", got " +
+                std::to_string(token));
+  }
 
   Caption caption_of(std::span<const Token> tokens) const {
-    const bool finished = !tokens.empty() && tokens.back() == end_token();
+    const bool finished = !tokens.empty() && std::ranges::find(ends_, tokens.back()) != ends_.end();
     const auto written = tokens.first(tokens.size() - (finished ? 1 : 0));
     return {.text = tokenizer().decode_any(written), .tokens = length_of(written), .truncated = !finished};
   }
@@ -137,6 +149,7 @@ class VlmPolicy {
   VlmPolicySettings settings_;
   std::optional<PackedProducts> packed_;
   ChatTemplate chat_;
+  std::vector<Token> ends_;  ///< the first is that of the chat
   using Encoder = decltype(prompt_encoder(std::declval<const ChatTemplate&>(), std::declval<Model&>().settings));
   Encoder encoder_;
 };
