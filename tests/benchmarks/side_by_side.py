@@ -18,6 +18,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+QWEN = ROOT.parent / "shared/assets/qwen3-tokenizer/tokenizer.json"
 
 
 class Samples(dict):
@@ -45,7 +46,9 @@ class Runner:
         self.environment = dict(os.environ, OMP_NUM_THREADS=str(len(cpus)), OMP_PROC_BIND="true",
                                 OMP_PLACES=",".join("{%d}" % cpu for cpu in cpus),
                                 CAPRL_BENCHMARK_MODELS=str(options.work / "models"),
-                                CAPRL_BENCHMARK_VIDEO=str(options.work / "video.mp4"))
+                                CAPRL_BENCHMARK_VIDEO=str(options.work / "video.mp4"),
+                                CAPRL_BENCHMARK_TEXT=str(options.work / "text.txt"),
+                                CAPRL_BENCHMARK_TOKENIZER=str(QWEN))
         self.peer_environment = dict(self.environment, MALLOC_MMAP_THRESHOLD_="4294967296",
                                      MALLOC_TRIM_THRESHOLD_="8589934592", OPENBLAS_CORETYPE="SkylakeX")
         self.raw = {}
@@ -370,6 +373,35 @@ def video(run, tables):
     tables.notes.append(f"Goal 11: readers: {others}. Sums of pixels relative to ours: {brightness}.")
 
 
+def make_text(path):
+    """About 2 MB: this repository's documents and headers, and 10,000 of the generated strings over all planes."""
+    sys.path.insert(0, str(ROOT / "tests/reference"))
+    import text_generated_strings
+
+    string = text_generated_strings.strings()
+    files = [*sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("include/caprl/**/*.hpp"))]
+    parts = [file.read_text(encoding="utf-8") for file in files]
+    parts += [string(number) + "\n" for number in range(10000)]
+    path.write_bytes("".join(parts).encode())
+
+
+def tokenizer(run, tables):
+    if not QWEN.exists():
+        print(f"  goal 12: left out, absent: {QWEN}", flush=True)
+        return
+    make_text(run.options.work / "text.txt")
+    with Service(run, "tokenizer") as service:
+        for mode in ("lines", "whole"):
+            name, peer = f"encode/{mode}", f"tokenizers {service.about['tokenizers']}"
+            samples, told = run.beside(f"tokenizer_{mode}", ("tokenizer_benchmark", f"^{name}/"),
+                                       {peer: (service, "encode", mode)})
+            if told[name]["tokens"] != told[peer]["tokens"]:
+                raise RuntimeError(f"{name}: {told[name]['tokens']:.0f} tokens, the peer has {told[peer]['tokens']}")
+            speed = lambda key: f"{service.about['MB'] / samples.best(key):.1f} MB/s"
+            tables.add("12", f"encoding {service.about['MB']:.1f} MB of text, {mode}, one thread", speed(name),
+                       f"{peer} {speed(peer)}", samples.ratios(peer, name), 1)
+
+
 def check_peers(service, tables):
     """Peers must compute what we do."""
     checked = service.ask("check - -")
@@ -418,7 +450,7 @@ def main():
     parser.add_argument("--programs", type=pathlib.Path, required=True)
     parser.add_argument("--work", type=pathlib.Path, required=True)
     parser.add_argument("--quick", action="store_true", help="few rounds, to see that it runs")
-    parser.add_argument("--only", nargs="+", type=int, default=list(range(1, 12)), help="goals")
+    parser.add_argument("--only", nargs="+", type=int, default=list(range(1, 13)), help="goals")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--eager", action="store_true", help="leave torch.compile out")
     options = parser.parse_args()
@@ -450,7 +482,7 @@ def main():
     if wanted(8):
         with Service(run, "cases") as service:
             optimizer(run, tables, service)
-    for goal, part in ((9, head), (10, rl_step), (11, video)):
+    for goal, part in ((9, head), (10, rl_step), (11, video), (12, tokenizer)):
         if wanted(goal):
             part(run, tables)
     write(run, tables, about, began)
