@@ -139,7 +139,7 @@ class Service:
 
 class Tables:
     def __init__(self):
-        self.rows, self.notes, self.json = [], [], []
+        self.notes, self.json = [], []
 
     def add(self, goal, measured, ours, peer, ratios, wanted, at_least=True):
         """`ratios`: best and median; the goal is met if both reach `wanted` (None: reported, not wanted)."""
@@ -150,11 +150,47 @@ class Tables:
             met = worst >= wanted if at_least else worst <= wanted
             verdict = "met" if met else f"{abs(worst / wanted - 1) * 100:.0f} % short"
             asked = f"{'>=' if at_least else '<='} {wanted:g}x"
-        self.rows.append(f"| {goal} | {measured} | {ours} | {peer} | {ratios[0]:.2f}x / {ratios[1]:.2f}x | {asked} | "
-                         f"{verdict} |")
         self.json.append({"goal": goal, "measured": measured, "ours": ours, "peer": peer, "ratio_best": ratios[0],
-                          "ratio_median": ratios[1], "wanted": wanted, "at_least": at_least, "verdict": verdict})
+                          "ratio_median": ratios[1], "wanted": wanted, "asked": asked, "at_least": at_least,
+                          "verdict": verdict, "date": datetime.date.today().isoformat()})
         print(f"  goal {goal}: {measured}: {ratios[0]:.2f}x / {ratios[1]:.2f}x {asked} {verdict}", flush=True)
+
+
+GOALS = list(range(1, 13))
+
+
+def folder_of(options):
+    return options.work if options.quick else ROOT / "docs/benchmarks"
+
+
+def earlier_record(options):
+    """What is there of the goals that are not measured this time, if it is of this processor."""
+    file = folder_of(options) / "cpu.json"
+    if set(options.only) >= set(GOALS) or not file.exists():
+        return None
+    record = json.loads(file.read_text())
+    if record["processor"] != processor():
+        raise RuntimeError(f"{file} is of another processor, {record['processor']}: measure all goals")
+    return record
+
+
+def keep_other_goals(tables, record):
+    """Goals that were not measured this time stay as an earlier record has them, with their dates."""
+    measured = {int(row["goal"]) for row in tables.json}
+
+    def goal_of(note):
+        found = re.match(r"Goal (\d+)", note)
+        return int(found.group(1)) if found else 0  # 0: of the run
+
+    tables.json += [row for row in record["results"] if int(row["goal"]) not in measured]
+    tables.json.sort(key=lambda row: int(row["goal"]))
+    kept = [note for note in record["notes"] if goal_of(note) and goal_of(note) not in measured]
+    tables.notes = sorted(tables.notes + kept, key=goal_of)
+
+
+def table_row(row):
+    return (f"| {row['goal']} | {row['measured']} | {row['ours']} | {row['peer']} | {row['ratio_best']:.2f}x / "
+            f"{row['ratio_median']:.2f}x | {row['asked']} | {row['verdict']} | {row['date']} |")
 
 
 def milliseconds(samples, name):
@@ -194,12 +230,12 @@ def products(run, tables):
                 return 2e-9 * m * k * n
             return geometric_mean(operations(s) / samples.best(f"{name}/{s}") for s in chosen)
 
-        tables.add(goal, measured, f"{speed(ours):.0f} GFLOP/s", f"{peer.split('/')[0]} {speed(peer):.0f} GFLOP/s", ratios,
-                   wanted)
+        tables.add(goal, measured, f"{speed(ours):.0f} GFLOP/s", f"{peer.split('/')[0]} {speed(peer):.0f} GFLOP/s",
+                   ratios, wanted)
         asked, peak = (wanted or 0) * speed(peer), max(run.machine["GFLOPs"])
         if asked > peak:
-            tables.notes.append(f"Goal {goal}: {measured}: {wanted:g}x of the peer would be {asked:.0f} GFLOP/s, beyond "
-                                f"the machine's peak of {peak:.0f}.")
+            tables.notes.append(f"Goal {goal}: {measured}: {wanted:g}x of the peer would be {asked:.0f} GFLOP/s, "
+                                f"beyond the machine's peak of {peak:.0f}.")
 
     for form in ("forward", "input_gradient", "weight_gradient"):
         measured = f"products of 512 and 2048 rows, {form.replace('_', ' ')}"
@@ -422,6 +458,11 @@ def processor():
 
 
 def write(run, tables, about, began):
+    folder = folder_of(run.options)
+    seconds = run.raw
+    if record := earlier_record(run.options):
+        keep_other_goals(tables, record)
+        seconds = record["seconds"] | seconds
     spread = lambda values: f"{min(values):.0f} to {max(values):.0f}"
     quick = " --quick`: too few rounds to mean anything." if run.options.quick else "`."
     text = [
@@ -429,18 +470,18 @@ def write(run, tables, about, began):
         f"{processor()}, {len(run.cpus)} threads; {run.options.rounds} rounds in which ours and the peer alternate; "
         f"FMA peak {spread(run.machine['GFLOPs'])} GFLOP/s and triad {spread(run.machine['triad_GB'])} GB/s, measured "
         f"before each comparison. PyTorch {about['torch']}, eager and `torch.compile`: the faster counts. Load of the "
-        f"machine at the start {began[0]:.2f}. {datetime.date.today().isoformat()}.", "",
+        f"machine at the start {began[0]:.2f}. What is of an earlier date was measured by an earlier version.", "",
         "Times are best / median. A ratio is best to best / median to median: how many times faster we are where at "
         "least (>=) is asked, our time over the peer's where at most (<=). A goal is met if both ratios reach it. The "
         "scripts of the peers are in `tests/benchmarks/peers/`.", "",
-        "| goal | measured | ours | peer | ratio | goal | verdict |", "| --- | --- | --- | --- | --- | --- | --- |",
-        *tables.rows, "", *[f"- {note}" for note in tables.notes], ""]
-    folder = run.options.work if run.options.quick else ROOT / "docs/benchmarks"
+        "| goal | measured | ours | peer | ratio | goal | verdict | date |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |", *[table_row(row) for row in tables.json], "",
+        *[f"- {note}" for note in tables.notes], ""]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "cpu.md").write_text("\n".join(text))
     record = {"processor": processor(), "threads": len(run.cpus), "rounds": run.options.rounds, "peers": about,
               "load": list(began), "machine": run.machine, "results": tables.json, "notes": tables.notes,
-              "seconds": run.raw}
+              "seconds": seconds}
     (folder / "cpu.json").write_text(json.dumps(record, indent=1) + "\n")
     print(f"written: {folder / 'cpu.md'}, {folder / 'cpu.json'}")
 
@@ -450,7 +491,7 @@ def main():
     parser.add_argument("--programs", type=pathlib.Path, required=True)
     parser.add_argument("--work", type=pathlib.Path, required=True)
     parser.add_argument("--quick", action="store_true", help="few rounds, to see that it runs")
-    parser.add_argument("--only", nargs="+", type=int, default=list(range(1, 13)), help="goals")
+    parser.add_argument("--only", nargs="+", type=int, default=GOALS, help="goals")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--eager", action="store_true", help="leave torch.compile out")
     options = parser.parse_args()
@@ -462,6 +503,7 @@ def main():
     options.updates = [(64, 64)] if options.quick else [(64, 64), (512, 64), (2048, 128)]
     options.work = options.work / ("quick" if options.quick else "full")
     options.work.mkdir(parents=True, exist_ok=True)
+    earlier_record(options)  # fails now, not at the end
     began, begin = os.getloadavg(), time.perf_counter()
     run, tables = Runner(options), Tables()
     if not (options.work / "models/step.json").exists():
