@@ -91,8 +91,9 @@ refuses_model "$weights" spoiled_model judge/model
 [ ! -e refused/model ] || fail "a refused command saved a model"
 
 # A disk that is full while a run saves: what was saved before is there, and the same command goes on from it.
-images=("$(program caption_images)" --data world/images_train.jsonl "${held_out[@]}" --model taught/model
-  --judge judge/model)
+# So many steps that the run is not through before Ctrl-C.
+images=("$(program caption_images)" --data world/images_train.jsonl "${held_out[@]:0:4}" --steps 60 --batch 4 --samples 2
+  --maximum-tokens 16 --no-report --model taught/model --judge judge/model)
 "${images[@]}" --out whole >log 2>&1 || fail "the run failed"
 start full 1 "${images[@]}"
 kill -INT "$pid" || fail "the run ended before Ctrl-C"
