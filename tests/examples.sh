@@ -22,7 +22,7 @@ captioner=(--model taught/model --judge judge/model)
 
 # The main job, on images and on videos.
 images=(--data world/images_train.jsonl --validation world/images_validation.jsonl --test world/images_test.jsonl
-  "${captioner[@]}" --steps 6 --batch 4 --samples 3 --maximum-tokens 24 --validate-every 2)
+  "${captioner[@]}" --steps 24 --batch 4 --samples 3 --maximum-tokens 24 --validate-every 8)
 reports() {  # FOLDER NAME STEPS
   has "$1/report.html" '<svg' 'data:image/png;base64,'
   if grep -q -e 'src="http' "$1/report.html"; then fail "$1/report.html is not self-contained"; fi
@@ -33,10 +33,10 @@ reports() {  # FOLDER NAME STEPS
   has "$1/run/timings.jsonl" seconds.judge
 }
 run caption_images "${images[@]}" --out whole
-reports whole image 6
+reports whole image 24
 grep -qE '"judge_tokens":[1-9]' whole/run/metrics.jsonl || fail "the judge's tokens were not counted"
 run caption_images "${images[@]}" --reward sampled --draws 2 --no-report --out sampled
-lines sampled/run/metrics.jsonl 6
+lines sampled/run/metrics.jsonl 24
 ! cmp -s whole/run/metrics.jsonl sampled/run/metrics.jsonl || fail "the sampled judge is the exact one"
 run caption_videos --data world/videos_train.jsonl world/images_train.jsonl --validation world/videos_validation.jsonl \
   --test world/videos_test.jsonl "${captioner[@]}" --steps 2 --batch 2 --samples 2 --maximum-tokens 24 \

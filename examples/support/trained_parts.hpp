@@ -85,6 +85,7 @@ inline void add_adapters(const TrainedParts& parts, const caprl::TinyVlm<float>&
                       {"seed", seed}};
 }
 
+/// Freezes what the groups freeze, as the run will, and says what is left to train.
 inline void print_trained(const caprl::ParameterGroups& groups, const std::vector<caprl::NamedBlock<float>>& blocks) {
   const auto trained = caprl::apply_groups(groups, blocks);
   const caprl::Index numbers = caprl::numbers_in(trained.blocks);
