@@ -19,10 +19,8 @@
 #include "caprl/core/progress.hpp"
 #include "caprl/core/random.hpp"
 #include "caprl/data/caption_data.hpp"
-#include "caprl/data/load_media.hpp"
 #include "caprl/data/media_folder.hpp"
 #include "caprl/evaluate/caption_prompts.hpp"
-#include "caprl/frames/load_qwen_frames.hpp"
 #include "caprl/io/checkpoint.hpp"
 #include "caprl/io/fingerprint.hpp"
 #include "caprl/io/jsonl.hpp"
@@ -30,7 +28,7 @@
 #include "caprl/policy/any_vlm_policy.hpp"
 #include "caprl/sampling/greedy.hpp"
 #include "caprl/sampling/sample.hpp"
-#include "support/frame_options.hpp"
+#include "support/captioner_media.hpp"
 #include "support/program.hpp"
 
 using namespace caprl;
@@ -50,8 +48,7 @@ struct Options {
   bool other_media = false;
   bool shuffle_frames = false;
   std::uint64_t seed = 0;
-  std::optional<double> frames_per_second{};
-  std::optional<Index> maximum_frames{};
+  examples::FrameOptions frames;
 };
 
 std::vector<CaptionItem> items_of(const Options& options) {
@@ -72,35 +69,9 @@ std::vector<CaptionItem> items_of(const Options& options) {
   return items;
 }
 
-/// A model's own sampling of frames, with what was asked for in its place.
-template <FrameSampler Frames>
-Frames asked(Frames frames, const Options& options) {
-  if (options.frames_per_second) frames.frames_per_second = *options.frames_per_second;
-  if (options.maximum_frames) {
-    frames.maximum = *options.maximum_frames;
-    frames.minimum = std::min(frames.minimum, frames.maximum);
-  }
-  if constexpr (requires { frames.frames; }) {  // a fixed number, which would go before both
-    if (options.frames_per_second || options.maximum_frames) frames.frames.reset();
-  }
-  return frames;
-}
-
-LoadMedia<FixedRate> media_of(const TinyVlmPolicy<>& policy, const Options& options) {
-  const Index side = policy.model().settings.vision.image_size;
-  return {.sampler = asked(examples::default_frames(), options), .frame_size = {side, side}};
-}
-LoadMedia<Qwen2VlFrames> media_of(const Qwen25VlPolicy<>&, const Options& options) {
-  return {.sampler = asked(load_qwen2_vl_frames(options.model), options)};
-}
-LoadMedia<Qwen3VlFrames> media_of(const Qwen3VlPolicy<>&, const Options& options) {
-  return {.sampler = asked(load_qwen3_vl_frames(options.model), options)};
-}
-
 /// Reads an item's media; with --shuffle-frames the pictures of a clip change places, while the times stay.
-template <FrameSampler Frames>
 struct Load {
-  LoadMedia<Frames> media;
+  examples::CaptionerMedia media;
   bool shuffle_frames;
 
   std::vector<Clip> operator()(const CaptionItem& item) const {
@@ -128,8 +99,8 @@ std::string fingerprint_of(const std::vector<CaptionItem>& items) {
 }
 
 /// What decides the captions of a file.
-template <FrameSampler Frames>
-Json settings_of(const Options& options, const std::vector<CaptionItem>& items, const Frames& frames) {
+Json settings_of(const Options& options, const std::vector<CaptionItem>& items,
+                 const examples::CaptionerFrames& frames) {
   Json settings = {{"model", fingerprint(options.model)},
                    {"items", fingerprint_of(items)},
                    {"temperature", options.temperature},
@@ -138,8 +109,8 @@ Json settings_of(const Options& options, const std::vector<CaptionItem>& items, 
                    {"other_media", options.other_media},
                    {"shuffle_frames", options.shuffle_frames},
                    {"seed", options.seed},
-                   {"frames_per_second", frames.frames_per_second},
-                   {"maximum_frames", frames.maximum}};
+                   {"frames_per_second", frames.frames_per_second()},
+                   {"maximum_frames", frames.maximum()}};
   if (!options.adapter.empty()) settings["adapter"] = fingerprint(options.adapter);
   if (options.published_sampling) settings["published_sampling"] = true;
   return settings;
@@ -188,8 +159,7 @@ AnySampler sampler_of(const Options& options) {
 /// Captions items, the first of which is number `first` of all.
 using Captioner = std::function<std::vector<RolloutGroup>(std::span<const CaptionItem> items, std::size_t first)>;
 
-template <Policy P, FrameSampler Frames>
-Captioner captioner(const P& policy, const Load<Frames>& load, const Options& options) {
+Captioner captioner(const AnyVlmPolicy& policy, const Load& load, const Options& options) {
   return [&, sampler = sampler_of(options)](std::span<const CaptionItem> items, std::size_t first) {
     std::vector<VlmPrompt> prompts;
     for (const CaptionItem& item : items) prompts.push_back(policy.encode(item, load(item)));
@@ -223,16 +193,12 @@ void caption_all(const Options& options, std::span<const CaptionItem> items, std
 }
 
 void run(const Options& options) {
-  const AnyVlmPolicy any = load_vlm_policy(options.model, {}, options.adapter);
+  const AnyVlmPolicy policy = load_vlm_policy(options.model, {}, options.adapter);
   const std::vector<CaptionItem> items = items_of(options);
-  std::visit(
-      [&](const auto& policy) {
-        const Load load{media_of(policy, options), options.shuffle_frames};
-        std::size_t done = 0;
-        if (!options.out.empty()) done = lines_written(options.out, settings_of(options, items, load.media.sampler));
-        caption_all(options, items, done, captioner(policy, load, options));
-      },
-      any);
+  const Load load{examples::captioner_media(policy.model(), options.model, options.frames), options.shuffle_frames};
+  std::size_t done = 0;
+  if (!options.out.empty()) done = lines_written(options.out, settings_of(options, items, load.media.sampler));
+  caption_all(options, items, done, captioner(policy, load, options));
 }
 
 }  // namespace
@@ -263,12 +229,7 @@ int main(int argc, char** argv) {
   app.add_flag("--shuffle-frames", options.shuffle_frames, "Show a clip's frames in random order: a control");
   app.add_option("--batch", options.batch, "Items at once")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--seed", options.seed, "Of the draws")->capture_default_str();
-  app.add_option("--frames-per-second", options.frames_per_second,
-                 "That the captioner sees of a video (default: as the model's processor; 1 for a small captioner)")
-      ->check(CLI::PositiveNumber);
-  app.add_option("--maximum-frames", options.maximum_frames,
-                 "That the captioner sees of a video (default: as the model's processor; 16 for a small captioner)")
-      ->check(CLI::PositiveNumber);
+  examples::add_frame_options(app, options.frames);
   examples::add_threads_option(app);
   return examples::run_program(argc, argv, app, [&] { run(options); });
 }

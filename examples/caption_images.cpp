@@ -2,16 +2,11 @@
 ///
 ///     caption_images --data train.jsonl --validation validation.jsonl --test test.jsonl
 ///                    --model base --judge judge --out build/run
-#include "caprl/data/load_images.hpp"
 #include "support/reinforce.hpp"
 
 int main(int argc, char** argv) {
   examples::ReinforceOptions options;
   CLI::App app("Reinforces an image captioner with questions that a judge answers from its captions alone.");
   examples::add_reinforce_options(app, options);
-  return examples::run_program(argc, argv, app, [&] {
-    const auto accuracy_alone = [](auto judge) { return judge; };
-    const auto stage = examples::reinforce(options, "image", caprl::LoadImages{}, accuracy_alone, [](auto&) {});
-    if (stage && !options.no_report) examples::write_training_report({&*stage, 1}, options.out);
-  });
+  return examples::run_program(argc, argv, app, [&] { examples::reinforce(options, "image"); });
 }

@@ -1,20 +1,18 @@
 /// Teaches a captioner to write given captions: the supervised stage that comes before reinforcement.
 ///
-///     sft --new --tokenizer build/tokenizer.json --data build/world/images_train.jsonl --out build/base
-///     sft --model build/base/model --data mine.jsonl --out build/mine
+///     new_captioner --tokenizer build/tokenizer.json --out build/new
+///     sft --model build/new --data build/world/images_train.jsonl --out build/base
 #include <cstdio>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include "caprl/data/caption_data.hpp"
-#include "caprl/data/load_media.hpp"
 #include "caprl/io/fingerprint.hpp"
-#include "caprl/policy/vlm_policy.hpp"
+#include "caprl/policy/any_vlm_policy.hpp"
 #include "caprl/train/supervised.hpp"
-#include "support/frame_options.hpp"
+#include "support/captioner_media.hpp"
 #include "support/program.hpp"
-#include "support/tiny_sizes.hpp"
 #include "support/trained_parts.hpp"
 
 using namespace caprl;
@@ -25,32 +23,17 @@ struct Options {
   std::vector<std::filesystem::path> data;
   std::filesystem::path validation;
   std::filesystem::path model;
-  std::filesystem::path tokenizer;
   std::filesystem::path out;
   std::string caption_field = "caption";
-  bool fresh = false;
   bool bf16_weights = false;
   Index steps = 3000;
   Index batch = 64;
   Index validate_every = 200;
   double learning_rate = 2e-3;
   std::uint64_t seed = 1;
-  FixedRate frames = examples::default_frames();
-  examples::TinySizes sizes;
+  examples::FrameOptions frames;
   examples::TrainedParts trained;
 };
-
-std::filesystem::path tokenizer_file(const Options& options) {
-  return options.fresh ? options.tokenizer : options.model / "tokenizer.json";
-}
-
-ModelFolder<TinyVlm<float>> open_model(const Options& options) {
-  if (!options.fresh) return load_tiny_vlm(options.model);
-  const Tokenizer tokenizer = Tokenizer::from_file(options.tokenizer);
-  TinyVlm<float> model(examples::tiny_vlm_settings(options.sizes, tokenizer.vocabulary_size()));
-  initialize(model, options.seed);
-  return {std::move(model), tokenizer, options.tokenizer.parent_path()};
-}
 
 /// The items of a data file, with the text of `field` as their caption.
 std::vector<CaptionItem> load_captions(const std::filesystem::path& path, const std::string& field) {
@@ -80,10 +63,9 @@ double validation_loss(const Policy& policy, std::span<const CaptionItem> items,
 }
 
 void run(const Options& options) {
-  auto folder = open_model(options);
+  const AnyVlmPolicy policy = load_vlm_policy(options.model);
   SupervisedSettings settings;
-  examples::add_adapters(options.trained, folder.model, options.seed, settings.run.recorded);
-  const TinyVlmPolicy<> policy(folder.model, folder.tokenizer);
+  examples::add_adapters(options.trained, policy.model(), options.seed, settings.run.recorded);
   settings.run.groups = examples::parameter_groups(options.trained);
   examples::print_trained(settings.run.groups, policy.blocks());
   std::vector<CaptionItem> items;
@@ -96,8 +78,7 @@ void run(const Options& options) {
     held_out = load_captions(options.validation, options.caption_field);
     held_out.resize(std::min<std::size_t>(held_out.size(), 256));
   }
-  const Index side = folder.model.settings.vision.image_size;
-  const LoadMedia<FixedRate> load{options.frames, {side, side}};
+  const auto load = examples::captioner_media(policy.model(), options.model, options.frames);
 
   settings.title = "teaching";
   settings.batch_items = options.batch;
@@ -110,14 +91,12 @@ void run(const Options& options) {
                                 .warmup_steps = std::min<Index>(200, options.steps / 10),
                                 .decay_steps = options.steps,
                                 .final_share = 0.05};
-  settings.run.recorded.update(
-      {{"steps", options.steps},
-       {"start", options.fresh ? tiny_vlm_config(folder.model.settings) : Json(fingerprint(options.model))},
-       {"tokenizer", fingerprint(tokenizer_file(options))},
-       {"data", fingerprints(options.data)},
-       {"caption_field", options.caption_field},
-       {"frames_per_second", options.frames.frames_per_second},
-       {"maximum_frames", options.frames.maximum}});
+  settings.run.recorded.update({{"steps", options.steps},
+                                {"start", fingerprint(options.model)},
+                                {"data", fingerprints(options.data)},
+                                {"caption_field", options.caption_field},
+                                {"frames_per_second", load.sampler.frames_per_second()},
+                                {"maximum_frames", load.sampler.maximum()}});
   train_supervised(policy, items, load, settings, [&](Index step, MetricsRow& metrics) {
     if (held_out.empty() || (step + 1) % options.validate_every != 0) return;
     const double loss = validation_loss(policy, std::span<const CaptionItem>(held_out), load);
@@ -126,7 +105,7 @@ void run(const Options& options) {
     std::fflush(stdout);
   });
   if (interrupted()) return;
-  examples::save_trained(options.trained, policy.model(), options.model, tokenizer_file(options), options.out,
+  examples::save_trained(options.trained, policy.model(), options.model, options.out,
                          options.bf16_weights ? WeightFormat::bf16 : WeightFormat::float32);
   std::printf("saved %s\n", (options.out / "model").c_str());
 }
@@ -139,10 +118,9 @@ int main(int argc, char** argv) {
   app.add_option("--data", options.data, "JSON Lines files with captions")->required()->check(CLI::ExistingFile);
   app.add_option("--validation", options.validation, "JSON Lines file with held-out captions")
       ->check(CLI::ExistingFile);
-  auto* model =
-      app.add_option("--model", options.model, "Folder of the captioner to start from")->check(CLI::ExistingDirectory);
-  app.add_flag("--new", options.fresh, "Start from a new, small captioner")->excludes(model);
-  app.add_option("--tokenizer", options.tokenizer, "tokenizer.json for --new")->check(CLI::ExistingFile);
+  app.add_option("--model", options.model, "Folder of the captioner to start from")
+      ->required()
+      ->check(CLI::ExistingDirectory);
   app.add_option("--out", options.out, "Folder for the run and the taught captioner")->required();
   app.add_option("--steps", options.steps, "Optimizer steps")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--batch", options.batch, "Items a step")->capture_default_str()->check(CLI::PositiveNumber);
@@ -152,7 +130,7 @@ int main(int argc, char** argv) {
   app.add_option("--validate-every", options.validate_every, "Steps")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  app.add_option("--seed", options.seed, "Of new weights and the data order")->capture_default_str();
+  app.add_option("--seed", options.seed, "Of the data order and of new adapters")->capture_default_str();
   examples::add_frame_options(app, options.frames);
   app.add_option("--caption-field", options.caption_field, "Field of the data that holds the captions")
       ->capture_default_str();
@@ -162,13 +140,6 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::Range(0.0, 0.99))
       ->needs(rank);
-  examples::add_size_options(app, options.sizes, model);
   examples::add_threads_option(app);
-  return examples::run_program(argc, argv, app, [&] {
-    require(options.fresh || !options.model.empty(), "[sft] expected --model or --new");
-    require(!options.fresh || options.trained.lora_rank == 0,
-            "[--lora-rank] expected --model: adapters on a new captioner teach it nothing");
-    require(!options.fresh || !options.tokenizer.empty(), "[sft] expected --tokenizer with --new");
-    run(options);
-  });
+  return examples::run_program(argc, argv, app, [&] { run(options); });
 }

@@ -14,9 +14,9 @@
 #include "caprl/io/fingerprint.hpp"
 #include "caprl/model/language_model.hpp"
 #include "caprl/train/run.hpp"
+#include "support/block_settings.hpp"
 #include "support/judge_lesson.hpp"
 #include "support/program.hpp"
-#include "support/tiny_sizes.hpp"
 
 using namespace caprl;
 using namespace examples;

@@ -22,7 +22,7 @@ programs=build/release/examples
 bash cmake/install_packages.sh
 mkdir -p "$out"
 cmake --preset release >"$out/configure.log"
-cmake --build --preset release --target world_make sft train_judge >"$out/build.log" ||
+cmake --build --preset release --target world_make new_captioner sft train_judge >"$out/build.log" ||
   { tail -30 "$out/build.log"; exit 1; }
 
 world=$out/world short_world=$out/short_world
@@ -52,7 +52,8 @@ long=(--data "$world/videos_train.jsonl" "$world/images_some.jsonl" --validation
 both=(--data "$world/images_train.jsonl" "$world/videos_train.jsonl" --validation "$world/videos_validation.jsonl")
 for i in 1 2; do
   seed=$((10 * i - 9))  # 1, 11
-  sft "$out/pictures$i" --new --tokenizer "$out/tokenizer.json" "${pictures[@]}" --caption-field caption_dense \
+  "$programs/new_captioner" --tokenizer "$out/tokenizer.json" --seed "$seed" --out "$out/new$i"
+  sft "$out/pictures$i" --model "$out/new$i" "${pictures[@]}" --caption-field caption_dense \
     --steps "$image_steps" --seed "$seed"
   sft "$out/short$i" --model "$out/pictures$i/model" "${short[@]}" --caption-field caption_timeline \
     --steps "$short_steps" --batch 32 --learning-rate 1e-3 --seed $((seed + 1))

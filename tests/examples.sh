@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Runs every example program on a tiny world for a few steps and looks at what it promises: its outputs, --help, errors
 # that name the setting, and that a run that was stopped or killed goes on to the same bytes.
-# usage: examples.sh PROGRAMS_DIR WRITE_SMALL_QWEN
+# usage: examples.sh PROGRAMS_DIR
 set -euo pipefail
-write_small_qwen=$(realpath "$2")
+recipes=$(realpath "$(dirname "$0")/../docs/recipes")
 source "$(dirname "$0")/support/programs.sh"
 
 make_world 32  # as many pictures as custom_loop takes in a step
@@ -122,9 +122,12 @@ refuses caption items "${same_pictures[@]}" world/images/test --out folder.jsonl
 rm -r world/images && mv world/images_before world/images
 
 # Any architecture, chosen by config.json, with the model's own frames, sampling and end tokens; adapters are merged.
-"$write_small_qwen" tokenizer.json small || fail "no small folders were written"
 pictures=(world/images/test/*)
-for model in small/qwen25 small/qwen3; do
+for architecture in qwen2_5_vl qwen3_vl; do
+  model=small/$architecture
+  run new_captioner --architecture $architecture --tokenizer tokenizer.json --width 32 --heads 2 --vision-layers 2 \
+    --language-layers 2 --out $model
+  echo '{"do_sample": true, "temperature": 0.5, "top_k": 20}' >$model/generation_config.json
   run caption --model $model --maximum-tokens 24 "${pictures[0]}" world/videos/test
   has log "${pictures[0]}" .mp4
   for which in first again; do
@@ -136,8 +139,34 @@ for model in small/qwen25 small/qwen3; do
   refuses caption frames_per_second --model $model --maximum-tokens 24 --published-sampling --seed 5 "${pictures[0]}" \
     --frames-per-second 1 --out $model.first.jsonl
 done
-sed 's/qwen3_vl"/llava"/' small/qwen3/config.json >config.json && mv config.json small/qwen3
-refuses caption 'caprl_tiny_vlm, qwen2_5_vl, qwen3_vl' --model small/qwen3 "${pictures[0]}"
+run new_captioner --like small/qwen3_vl --seed 2 --out small/other
+cmp -s small/other/config.json small/qwen3_vl/config.json || fail "--like gave another config.json"
+! cmp -s small/other/model.safetensors small/qwen3_vl/model.safetensors || fail "another seed gave the same weights"
+sed -i 's/qwen3_vl"/llava"/' small/other/config.json
+refuses caption 'caprl_tiny_vlm, qwen2_5_vl, qwen3_vl' --model small/other "${pictures[0]}"
+
+# Every recipe, from pictures to clips, with what would take long cut short.
+short=(--validation-items 2 --test-items 2 --gallery-items 1 --steps 1 --batch 2 --samples 2 --maximum-tokens 12 --judge
+  judge/model --out)
+stage() {  # PROGRAM RECIPE MODEL KIND OPTIONS...
+  local program=$1 recipe=$2 model=$3 kind=$4
+  shift 4
+  run "$program" --settings "$recipes/$recipe.toml" --model "$model" --data "world/${kind}_train.jsonl" \
+    --validation "world/${kind}_validation.jsonl" --test "world/${kind}_test.jsonl" "$@" "${short[@]}" "recipes/$recipe"
+  lines "recipes/$recipe/run/metrics.jsonl" 1
+}
+stage caption_images caprl_3b_images small/qwen2_5_vl images
+stage caption_images caprl_plus_plus_images small/qwen3_vl images
+stage caption_videos caprl_plus_plus_videos recipes/caprl_plus_plus_images/model videos
+stage caption_images exact_images small/qwen2_5_vl images --lora-rank 2
+stage caption_videos exact_videos recipes/exact_images/model videos
+has recipes/caprl_plus_plus_videos/run/metrics.jsonl '"reward.stamps"' '"reward.length"'
+grep -q '"reward.length"' recipes/caprl_3b_images/run/metrics.jsonl && fail "CapRL-3B has no length term"
+for recipe in "$recipes"/*.toml; do
+  [ -d "recipes/$(basename "$recipe" .toml)" ] || fail "$recipe was not run"
+done
+echo 'stepps = 3' >wrong.toml
+refuses caption_images stepps "${images[@]}" --settings wrong.toml --out refused
 run caption --model adapted/model --maximum-tokens 24 --data world/images_test.jsonl --out merged.jsonl
 run caption --model taught/model --adapter adapted/adapter --maximum-tokens 24 --data world/images_test.jsonl \
   --out adapter.jsonl
@@ -213,7 +242,8 @@ reinforce="$loop --validation world/images_validation.jsonl --test world/images_
 declare -A valid=(
   [world_make]="--out refused --train-images 1"
   [train_tokenizer]="--data world/images_train.jsonl --out refused"
-  [sft]="--new --tokenizer tokenizer.json --data world/images_train.jsonl --out refused"
+  [new_captioner]="--tokenizer tokenizer.json --out refused"
+  [sft]="--model new --data world/images_train.jsonl --out refused"
   [train_judge]="--tokenizer tokenizer.json --out refused"
   [caption]="--model whole/model --data world/images_test.jsonl --out refused"
   [measure]="--data world/images_test.jsonl --judge judge/model --truth --out refused.json"
@@ -237,7 +267,8 @@ impossible train_tokenizer --vocabulary 10
 refuses train_tokenizer nowhere.jsonl --data nowhere.jsonl --out refused
 impossible sft --steps 0
 impossible sft --validate-every 0
-impossible sft --heads 3
+impossible new_captioner --heads 3
+impossible new_captioner --architecture llava
 refuses sft -model --data world/images_train.jsonl --out refused
 impossible train_judge --layers 0
 impossible train_judge --groups 0
@@ -256,6 +287,5 @@ refuses caption_videos nothing $reinforce --freeze nothing
 refuses caption_videos query $reinforce --lora-rank 2 --lora-targets query
 refuses caption_images PART=FACTOR $reinforce --learning-rate-factor visual
 impossible caption_images --lora-alpha 8  # without --lora-rank
-impossible sft --lora-rank 2              # on a new captioner
 [ ! -e refused ] || fail "a refused command wrote something"
 echo "all examples run"

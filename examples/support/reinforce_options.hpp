@@ -3,11 +3,13 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "caprl/core/index.hpp"
-#include "caprl/io/json_file.hpp"
+#include "support/any_estimator.hpp"
+#include "support/captioner_media.hpp"
 #include "support/judge_options.hpp"
 #include "support/program.hpp"
 #include "support/rewards.hpp"
@@ -32,13 +34,26 @@ struct ReinforceOptions {
   caprl::Index validation_items = 128;
   caprl::Index test_items = 400;
   caprl::Index gallery_items = 3;
+  caprl::Index micro_tokens = 2048;
+  caprl::Index maximum_rows = 0;
+  bool recompute_blocks = false;
   double learning_rate = 1e-4;
+  std::optional<caprl::Index> warmup_steps = {};
+  double beta2 = 0.999;
+  double weight_decay = 0.01;
+  std::string estimator = "rloo";
+  double spread_floor = 0.02;
   double temperature = 1;
   double penalty = -1;
+  double stamp_weight = 0;
+  double length_weight = 0;
+  caprl::Index length_full = 2048;
+  caprl::Index length_zero = 3072;
+  bool published_faults = false;
   std::uint64_t seed = 1;
   bool no_report = false;
+  FrameOptions frames;
   TrainedParts trained;
-  caprl::Json recorded = caprl::Json::object();  ///< settings of the program's own that a run may not change
 };
 
 inline void add_file_options(CLI::App& app, ReinforceOptions& options) {
@@ -54,8 +69,7 @@ inline void add_file_options(CLI::App& app, ReinforceOptions& options) {
   app.add_option("--out", options.out, "Folder for the run, the trained captioner and the report")->required();
 }
 
-inline void add_reinforce_options(CLI::App& app, ReinforceOptions& options) {
-  add_file_options(app, options);
+inline void add_reward_options(CLI::App& app, ReinforceOptions& options) {
   app.add_option(
          "--reward", options.reward,
          "accuracy, read off the judge; sampled, of drawn questions and answers as published; or a control that "
@@ -63,6 +77,44 @@ inline void add_reinforce_options(CLI::App& app, ReinforceOptions& options) {
          "questions), length (longer is better)")
       ->capture_default_str()
       ->check(CLI::IsMember(reward_names()));
+  app.add_option("--orders", options.orders, "Option orders a question is asked in while training; 0: all cyclic ones")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--draws", options.draws, "Questions asked about a caption where the reward is sampled")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--penalty", options.penalty, "Cost of a wrong answer; negative: 1 / (options - 1)")
+      ->capture_default_str();
+  app.add_option("--length-weight", options.length_weight, "Weight in the reward of a caption that is not too long")
+      ->capture_default_str();
+  app.add_option("--length-full", options.length_full, "Up to so many tokens that term is 1")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--length-zero", options.length_zero, "From so many on it is 0")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_flag(
+      "--published-faults", options.published_faults,
+      "As CapRL++'s released code has it: questions of its own for each caption and the rest of `published()`");
+}
+
+/// What decides how much memory a step needs; changes nothing but rounding.
+inline void add_memory_options(CLI::App& app, ReinforceOptions& options) {
+  app.add_option("--micro-tokens", options.micro_tokens, "Caption tokens whose gradients are taken at once")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--maximum-rows", options.maximum_rows, "Distinct tokens of these worked through at once; 0: all")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  app.add_flag("--recompute-blocks", options.recompute_blocks, "Keep only the inputs of transformer blocks meanwhile");
+}
+
+inline void add_reinforce_options(CLI::App& app, ReinforceOptions& options) {
+  app.set_config("--settings", "", "TOML file with any of these options; those given beside it go first");
+  app.allow_config_extras(CLI::config_extras_mode::error);
+  add_file_options(app, options);
+  add_reward_options(app, options);
+  add_memory_options(app, options);
   app.add_option("--steps", options.steps, "Optimizer steps")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--batch", options.batch, "Items a step")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--samples", options.samples, "Captions for each item")
@@ -71,21 +123,25 @@ inline void add_reinforce_options(CLI::App& app, ReinforceOptions& options) {
   app.add_option("--maximum-tokens", options.maximum_tokens, "Length limit of a caption")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  app.add_option("--orders", options.orders, "Option orders a question is asked in while training; 0: all cyclic ones")
-      ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
-  app.add_option("--draws", options.draws, "Questions asked about a caption where the reward is sampled")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
   app.add_option("--learning-rate", options.learning_rate, "After the warm-up")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
+  app.add_option("--warmup-steps", options.warmup_steps, "In which the learning rate rises (default: at most 10)")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--beta2", options.beta2, "Of AdamW")->capture_default_str()->check(CLI::Range(0.0, 1.0));
+  app.add_option("--weight-decay", options.weight_decay, "Of AdamW")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--estimator", options.estimator, "Of advantages: rloo, grpo or dr_grpo")
+      ->capture_default_str()
+      ->check(CLI::IsMember(estimator_names()));
+  app.add_option("--spread-floor", options.spread_floor, "Groups whose rewards differ less teach nothing")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   add_trained_parts_options(app, options.trained);
   app.add_option("--temperature", options.temperature, "Of the captions sampled")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  app.add_option("--penalty", options.penalty, "Cost of a wrong answer; negative: 1 / (options - 1)")
-      ->capture_default_str();
   app.add_option("--validate-every", options.validate_every, "Steps")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);

@@ -9,9 +9,9 @@
 #include <system_error>
 #include <vector>
 
+#include "caprl/model/any_vlm.hpp"
 #include "caprl/model/lora.hpp"
 #include "caprl/model/lora_folder.hpp"
-#include "caprl/model/tiny_vlm.hpp"
 #include "caprl/optim/parameter_groups.hpp"
 
 /// What of a captioner is trained: all of it, or LoRA adapters, without what is frozen.
@@ -73,7 +73,7 @@ inline caprl::ParameterGroups parameter_groups(const TrainedParts& parts) {
 }
 
 /// Puts adapters on a captioner where the options ask for them. `recorded`: a run's settings that may not change.
-inline void add_adapters(const TrainedParts& parts, const caprl::TinyVlm<float>& model, std::uint64_t seed,
+inline void add_adapters(const TrainedParts& parts, const caprl::AnyVlm<float>& model, std::uint64_t seed,
                          caprl::Json& recorded) {
   const auto settings = lora_settings(parts);
   if (!settings) return;
@@ -94,14 +94,14 @@ inline void print_trained(const caprl::ParameterGroups& groups, const std::vecto
 }
 
 /// Writes the captioner to out/model. Adapters are written to out/adapter and merged: out/model needs none.
-inline void save_trained(const TrainedParts& parts, const caprl::TinyVlm<float>& model,
-                         const std::filesystem::path& base, const std::filesystem::path& tokenizer_file,
-                         const std::filesystem::path& out, caprl::WeightFormat format) {
+inline void save_trained(const TrainedParts& parts, const caprl::AnyVlm<float>& model,
+                         const std::filesystem::path& base, const std::filesystem::path& out,
+                         caprl::WeightFormat format) {
   if (const auto settings = lora_settings(parts)) {
     caprl::save_lora<float>(model, *settings, base.string(), out / "adapter");
     caprl::merge_lora<float>(model);
   }
-  caprl::save_tiny_vlm(model, tokenizer_file, out / "model", format);
+  caprl::save_vlm(model, base / "tokenizer.json", out / "model", format);
 }
 
 }  // namespace examples

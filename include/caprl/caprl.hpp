@@ -120,6 +120,8 @@
 #include "caprl/media/vision_input.hpp"
 #include "caprl/media/vision_patches.hpp"
 #include "caprl/media/vision_preprocessing.hpp"
+#include "caprl/media/write_vision_preprocessing.hpp"
+#include "caprl/model/any_vlm.hpp"
 #include "caprl/model/decoder.hpp"
 #include "caprl/model/decoder_config.hpp"
 #include "caprl/model/decoder_settings.hpp"

@@ -101,7 +101,7 @@ void make(const std::filesystem::path& folder, Index steps) {
   const std::filesystem::path tokenizer_file = folder / "tokenizer.json";
   write_file_atomically(tokenizer_file, make_tokenizer_json());
   const Tokenizer tokenizer = Tokenizer::from_file(tokenizer_file);
-  TinyVlm<float> captioner(examples::tiny_vlm_settings({.temporal_patch = 1}, tokenizer.vocabulary_size()));
+  TinyVlm<float> captioner(examples::tiny_vlm_settings({.temporal_patch = 1}, tokenizer));
   initialize(captioner, 1);
   const TinyVlmPolicy<> policy(captioner, tokenizer);
   teach(policy, steps);

@@ -12,7 +12,7 @@
 #include "caprl/model/language_model.hpp"
 #include "caprl/policy/vlm_policy.hpp"
 #include "caprl/text/bpe_trainer.hpp"
-#include "support/tiny_sizes.hpp"
+#include "support/captioner_sizes.hpp"
 
 /// The tiny captioner of the examples with items in the form of their world, for a whole step of reinforcement.
 namespace benchmark_support {

@@ -50,9 +50,9 @@ make_world() {  # TRAIN_IMAGES
   run world_make --out world --train-images "$1" --validation-images 4 --test-images 4 --train-clips 4 \
     --validation-clips 3 --test-clips 3 --seed 3
   run train_tokenizer --data world/images_train.jsonl world/videos_train.jsonl --vocabulary 400 --out tokenizer.json
-  run sft --new --tokenizer tokenizer.json --data world/images_train.jsonl world/videos_train.jsonl \
-    --validation world/images_validation.jsonl --validate-every 2 --steps 4 --batch 4 --width 32 --heads 2 \
-    --vision-layers 1 --language-layers 1 --out taught
+  run new_captioner --tokenizer tokenizer.json --width 32 --heads 2 --vision-layers 1 --language-layers 1 --out new
+  run sft --model new --data world/images_train.jsonl world/videos_train.jsonl \
+    --validation world/images_validation.jsonl --validate-every 2 --steps 4 --batch 4 --out taught
   run train_judge --tokenizer tokenizer.json --steps 3 --drill-steps 2 --groups 2 --width 32 --heads 2 --layers 4 \
     --out judge
 }

@@ -22,18 +22,25 @@ struct ModelFolder {
   std::filesystem::path folder;  ///< where it was read from
 };
 
-/// Writes the folder at once or not at all. `tokenizer_file` is copied into it, and those of the text files
-/// `companions` that stand beside it.
+/// A text file beside a tokenizer; where there is none, it is written with `otherwise`, unless that is empty.
+struct CompanionFile {
+  std::string name;
+  std::string otherwise = {};
+};
+
+/// Writes the folder at once or not at all. `tokenizer_file` is copied into it, and so are the text files that stand
+/// beside it.
 template <class T, class Model>
 void save_model_folder(const Model& model, const Json& config, const std::filesystem::path& tokenizer_file,
                        const std::filesystem::path& folder, WeightFormat format,
-                       const std::vector<std::string>& companions = {}) {
+                       const std::vector<CompanionFile>& companions = {}) {
   AtomicDirectory directory(folder);
   write_file_atomically(directory.path() / "config.json", config.dump(2) + "\n");
   write_file_atomically(directory.path() / "tokenizer.json", read_text_file(tokenizer_file));
-  for (const std::string& name : companions) {
+  for (const auto& [name, otherwise] : companions) {
     const std::filesystem::path beside = tokenizer_file.parent_path() / name;
-    if (std::filesystem::exists(beside)) write_file_atomically(directory.path() / name, read_text_file(beside));
+    const std::string text = std::filesystem::exists(beside) ? read_text_file(beside) : otherwise;
+    if (!text.empty()) write_file_atomically(directory.path() / name, text);
   }
   save_weights<T>(model, directory.path() / "model.safetensors", format);
   directory.commit();

@@ -50,6 +50,9 @@ struct Qwen25Vl {
     return multimodal_positions(tokens, media);
   }
 
+  /// Keep only the inputs of transformer blocks for the backward pass.
+  void set_recompute_blocks(bool recompute) { vision.recompute_blocks = language.recompute_blocks = recompute; }
+
   /// Names as published folders have them.
   template <class Visit>
   void visit(const std::string& prefix, const Visit& visit) const {
@@ -62,8 +65,8 @@ struct Qwen25Vl {
 /// name them (as transformers 5 does too), or by the modules that hold them (`model.visual.`, `model.language_model.`).
 /// Throws Error naming the file and field, or the tensor, that is not as expected.
 template <class T = float>
-Qwen25Vl<T> load_qwen25_vl_model(const std::filesystem::path& folder) {
-  Qwen25Vl<T> model(read_qwen25_vl_settings(folder / "config.json"));
+Qwen25Vl<T> load_qwen25_vl_model(const std::filesystem::path& folder, const Qwen25VlSettings& settings) {
+  Qwen25Vl<T> model(settings);
   const WeightFiles files(folder);
   auto blocks = named_blocks<T>(model);
   if (files.contains(detail::nested_name("model.norm.weight"))) {
@@ -71,6 +74,11 @@ Qwen25Vl<T> load_qwen25_vl_model(const std::filesystem::path& folder) {
   }
   load_weights(blocks, files);
   return model;
+}
+
+template <class T = float>
+Qwen25Vl<T> load_qwen25_vl_model(const std::filesystem::path& folder) {
+  return load_qwen25_vl_model<T>(folder, read_qwen25_vl_settings(folder / "config.json"));
 }
 
 namespace detail {
@@ -103,9 +111,8 @@ LoraSettings load_qwen25_vl_lora(const Qwen25Vl<T>& model, const std::filesystem
 /// `load_qwen25_vl_model` with its tokenizer, and how its pictures become patches.
 template <class T = float>
 ModelFolder<Qwen25Vl<T>> load_qwen25_vl(const std::filesystem::path& folder) {
-  Qwen25Vl<T> model = load_qwen25_vl_model<T>(folder);
-  model.settings.preprocessing = load_fitting_preprocessing(folder, model.settings.vision, VideoProcessor::qwen2_vl);
-  return {std::move(model), Tokenizer::from_file(folder / "tokenizer.json"), folder};
+  return {load_qwen25_vl_model<T>(folder, read_qwen25_vl_folder(folder)),
+          Tokenizer::from_file(folder / "tokenizer.json"), folder};
 }
 
 /// Writes a folder that Hugging Face transformers opens as Qwen2_5_VLForConditionalGeneration, laid out and named as
@@ -116,7 +123,8 @@ void save_qwen25_vl(const Qwen25Vl<T>& model, const std::filesystem::path& token
                     const std::filesystem::path& folder, WeightFormat format = WeightFormat::float32) {
   Json config = qwen25_vl_config(model.settings);
   config["torch_dtype"] = format == WeightFormat::bf16 ? "bfloat16" : "float32";
-  save_model_folder<T>(model, config, tokenizer_file, folder, format, detail::processor_files());
+  save_model_folder<T>(model, config, tokenizer_file, folder, format,
+                       detail::processor_files(model.settings.preprocessing));
 }
 
 }  // namespace caprl

@@ -16,7 +16,7 @@ struct Qwen25VlSettings {
   Qwen25VisionSettings vision;
   DecoderSettings language;
   MediaTokenIds tokens{};
-  VisionPreprocessing preprocessing{};  ///< not in config.json
+  VisionPreprocessing preprocessing{};  ///< not in config.json: the classes' own values
 };
 
 namespace detail {
@@ -61,6 +61,14 @@ inline Qwen25VlSettings read_qwen25_vl_settings(const std::filesystem::path& con
   settings.language.tied_embeddings |= fields.get_or<bool>("tie_word_embeddings", false);
   detail::require_fitting_language(text, vision, settings.language, settings.vision.output_size);
   settings.tokens = detail::read_media_tokens(fields, settings.language.vocabulary_size);
+  settings.preprocessing = default_preprocessing(settings.vision, VideoProcessor::qwen2_vl);
+  return settings;
+}
+
+/// Those settings with what the folder's processors say. Throws Error where these do not fit the tower.
+inline Qwen25VlSettings read_qwen25_vl_folder(const std::filesystem::path& folder) {
+  Qwen25VlSettings settings = read_qwen25_vl_settings(folder / "config.json");
+  settings.preprocessing = load_fitting_preprocessing(folder, settings.vision, VideoProcessor::qwen2_vl);
   return settings;
 }
 

@@ -48,6 +48,9 @@ struct Qwen3Vl {
     return multimodal_positions(tokens, media);
   }
 
+  /// Keep only the inputs of transformer blocks for the backward pass.
+  void set_recompute_blocks(bool recompute) { vision.recompute_blocks = language.recompute_blocks = recompute; }
+
   /// Names as published folders have them.
   template <class Visit>
   void visit(const std::string& prefix, const Visit& visit) const {
@@ -59,18 +62,22 @@ struct Qwen3Vl {
 /// A model from a Hugging Face folder, whose weights may be in one file or in several. Throws Error naming the file and
 /// field, or the tensor, that is not as expected.
 template <class T = float>
-Qwen3Vl<T> load_qwen3_vl_model(const std::filesystem::path& folder) {
-  Qwen3Vl<T> model(read_qwen3_vl_settings(folder / "config.json"));
+Qwen3Vl<T> load_qwen3_vl_model(const std::filesystem::path& folder, const Qwen3VlSettings& settings) {
+  Qwen3Vl<T> model(settings);
   load_weights<T>(model, WeightFiles(folder));
   return model;
+}
+
+template <class T = float>
+Qwen3Vl<T> load_qwen3_vl_model(const std::filesystem::path& folder) {
+  return load_qwen3_vl_model<T>(folder, read_qwen3_vl_settings(folder / "config.json"));
 }
 
 /// The same with its tokenizer, and how its pictures become patches.
 template <class T = float>
 ModelFolder<Qwen3Vl<T>> load_qwen3_vl(const std::filesystem::path& folder) {
-  Qwen3Vl<T> model = load_qwen3_vl_model<T>(folder);
-  model.settings.preprocessing = load_fitting_preprocessing(folder, model.settings.vision, VideoProcessor::qwen3_vl);
-  return {std::move(model), Tokenizer::from_file(folder / "tokenizer.json"), folder};
+  return {load_qwen3_vl_model<T>(folder, read_qwen3_vl_folder(folder)), Tokenizer::from_file(folder / "tokenizer.json"),
+          folder};
 }
 
 /// Writes a folder that Hugging Face transformers opens as Qwen3VLForConditionalGeneration, laid out and named as
@@ -81,7 +88,8 @@ void save_qwen3_vl(const Qwen3Vl<T>& model, const std::filesystem::path& tokeniz
                    const std::filesystem::path& folder, WeightFormat format = WeightFormat::float32) {
   Json config = qwen3_vl_config(model.settings);
   config["torch_dtype"] = format == WeightFormat::bf16 ? "bfloat16" : "float32";
-  save_model_folder<T>(model, config, tokenizer_file, folder, format, detail::processor_files());
+  save_model_folder<T>(model, config, tokenizer_file, folder, format,
+                       detail::processor_files(model.settings.preprocessing));
 }
 
 }  // namespace caprl

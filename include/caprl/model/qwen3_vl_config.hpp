@@ -17,7 +17,7 @@ struct Qwen3VlSettings {
   Qwen3VisionSettings vision;
   DecoderSettings language;
   MediaTokenIds tokens{};
-  VisionPreprocessing preprocessing{};  ///< not in config.json
+  VisionPreprocessing preprocessing{};  ///< not in config.json: the classes' own values
 };
 
 namespace detail {
@@ -69,6 +69,14 @@ inline Qwen3VlSettings read_qwen3_vl_settings(const std::filesystem::path& confi
                                                        std::to_string(settings.vision.deep_layers.size()));
   }
   settings.tokens = detail::read_media_tokens(fields, settings.language.vocabulary_size);
+  settings.preprocessing = default_preprocessing(settings.vision, VideoProcessor::qwen3_vl);
+  return settings;
+}
+
+/// Those settings with what the folder's processors say. Throws Error where these do not fit the tower.
+inline Qwen3VlSettings read_qwen3_vl_folder(const std::filesystem::path& folder) {
+  Qwen3VlSettings settings = read_qwen3_vl_settings(folder / "config.json");
+  settings.preprocessing = load_fitting_preprocessing(folder, settings.vision, VideoProcessor::qwen3_vl);
   return settings;
 }
 

@@ -9,7 +9,9 @@
 #include "caprl/core/error.hpp"
 #include "caprl/io/json_fields.hpp"
 #include "caprl/media/load_vision_preprocessing.hpp"
+#include "caprl/media/write_vision_preprocessing.hpp"
 #include "caprl/model/decoder_config.hpp"
+#include "caprl/model/model_folder.hpp"
 
 /// What the configurations of Qwen2.5-VL and Qwen3-VL have in common.
 namespace caprl {
@@ -125,16 +127,31 @@ auto nested_visit(const std::string& prefix, const Visit& visit) {
   };
 }
 
-/// What stands beside a tokenizer for processors and generation.
-inline const std::vector<std::string>& processor_files() {
-  static const std::vector<std::string> names{"preprocessor_config.json", "video_preprocessor_config.json",
-                                              "processor_config.json",    "tokenizer_config.json",
-                                              "chat_template.json",       "chat_template.jinja",
-                                              "generation_config.json"};
-  return names;
+/// What stands beside a tokenizer for processors and generation. How pictures become patches is written where nothing
+/// there says it.
+inline std::vector<CompanionFile> processor_files(const VisionPreprocessing& preprocessing) {
+  return {{"preprocessor_config.json", image_preprocessing_json(preprocessing.images).dump(2) + "\n"},
+          {"video_preprocessor_config.json", video_preprocessing_json(preprocessing.videos).dump(2) + "\n"},
+          {"processor_config.json"},
+          {"tokenizer_config.json"},
+          {"chat_template.json"},
+          {"chat_template.jinja"},
+          {"generation_config.json"}};
 }
 
 }  // namespace detail
+
+/// How pictures become patches of a vision tower's sizes, in all else as the processors' classes have it.
+template <class TowerSettings>
+VisionPreprocessing default_preprocessing(const TowerSettings& tower, VideoProcessor processor) {
+  VisionPreprocessing preprocessing{.images = {}, .videos = VideoPreprocessing::of(processor)};
+  for (VisionPatchSettings* patches : {&preprocessing.images.patches, &preprocessing.videos.patches}) {
+    patches->patch_pixels = tower.patch_size;
+    patches->merge = tower.spatial_merge_size;
+    patches->frames_per_patch = tower.temporal_patch_size;
+  }
+  return preprocessing;
+}
 
 /// Reads from a folder how its model's pictures and videos become patches. `tower` is the settings of its vision tower.
 /// Throws Error where that is not said, or does not fit the tower.

@@ -55,6 +55,9 @@ struct TinyVlm {
     return {{.axes = 1, .values = std::move(depths)}, tokens};
   }
 
+  /// Keep only the inputs of transformer blocks for the backward pass.
+  void set_recompute_blocks(bool recompute) { vision.recompute_blocks = language.recompute_blocks = recompute; }
+
   template <class Visit>
   void visit(const std::string& prefix, const Visit& visit) const {
     vision.visit(prefix + "visual.", visit);

@@ -55,18 +55,22 @@ class VisionPromptEncoder {
   VisionPreprocessing preprocessing_;
 };
 
-inline ChatTemplate chat_template(const Tokenizer& tokenizer, const Qwen25VlSettings&) {
+template <class T, class Device>
+ChatTemplate chat_template(const Tokenizer& tokenizer, const Qwen25Vl<T, Device>&) {
   return ChatTemplate(tokenizer, default_system::qwen2_vl);
 }
-inline VisionPromptEncoder prompt_encoder(const ChatTemplate& chat, const Qwen25VlSettings& settings) {
-  return {chat, settings.preprocessing};
+template <class T, class Device>
+VisionPromptEncoder prompt_encoder(const ChatTemplate& chat, const Qwen25Vl<T, Device>& model) {
+  return {chat, model.settings.preprocessing};
 }
 
-inline ChatTemplate chat_template(const Tokenizer& tokenizer, const Qwen3VlSettings&) {
+template <class T, class Device>
+ChatTemplate chat_template(const Tokenizer& tokenizer, const Qwen3Vl<T, Device>&) {
   return ChatTemplate(tokenizer);
 }
-inline VisionPromptEncoder prompt_encoder(const ChatTemplate& chat, const Qwen3VlSettings& settings) {
-  return {chat, settings.preprocessing};
+template <class T, class Device>
+VisionPromptEncoder prompt_encoder(const ChatTemplate& chat, const Qwen3Vl<T, Device>& model) {
+  return {chat, model.settings.preprocessing};
 }
 
 template <class T = float>

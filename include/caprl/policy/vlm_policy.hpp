@@ -16,10 +16,13 @@
 
 namespace caprl {
 
-inline ChatTemplate chat_template(const Tokenizer& tokenizer, const TinyVlmSettings&) {
+template <class T, class Device>
+ChatTemplate chat_template(const Tokenizer& tokenizer, const TinyVlm<T, Device>&) {
   return ChatTemplate(tokenizer);
 }
-inline VlmPromptEncoder prompt_encoder(const ChatTemplate& chat, const TinyVlmSettings& settings) {
+template <class T, class Device>
+VlmPromptEncoder prompt_encoder(const ChatTemplate& chat, const TinyVlm<T, Device>& model) {
+  const TinyVlmSettings& settings = model.settings;
   return {chat, settings.vision, {.mean = settings.image_mean, .deviation = settings.image_deviation}};
 }
 
@@ -35,12 +38,12 @@ struct VlmPolicySettings {
 ///
 /// Required of a model `m`:
 ///   m.language                             its `Decoder`
-///   m.vision.recompute_blocks              as the decoder's
+///   m.set_recompute_blocks(recompute)      for its tower and decoder: `VlmPolicySettings::recompute_blocks`
 ///   m.picture_tokens(picture)              how many tokens stand for a `Picture`
 ///   m.features(pictures)                   their `PictureFeatures`, which the decoder reads
 ///   m.positions(tokens, pictures)          the `SequencePositions` of so many tokens with these `PlacedPicture`s
-///   chat_template(tokenizer, m.settings)   its `ChatTemplate`
-///   prompt_encoder(chat, m.settings)       the function from an item and its media to a `VlmPrompt`
+///   chat_template(tokenizer, m)            its `ChatTemplate`
+///   prompt_encoder(chat, m)                the function from an item and its media to a `VlmPrompt`
 template <class Model, class T, class Device = Cpu>
 class VlmPolicy {
  public:
@@ -51,18 +54,16 @@ class VlmPolicy {
   VlmPolicy(Model model, const Tokenizer& tokenizer, const VlmPolicySettings& settings = {})
       : model_(std::move(model)),
         settings_(settings),
-        chat_(chat_template(tokenizer, model_.settings)),
+        chat_(chat_template(tokenizer, model_)),
         ends_{chat_.special_tokens().turn_end},
-        encoder_(prompt_encoder(chat_, model_.settings)) {
-    if (tokenizer.vocabulary_size() > model_.settings.language.vocabulary_size) {
-      throw Error("[VlmPolicy] expected a tokenizer of at most " +
-                  std::to_string(model_.settings.language.vocabulary_size) + " tokens, got " +
+        encoder_(prompt_encoder(chat_, model_)) {
+    if (tokenizer.vocabulary_size() > vocabulary_size()) {
+      throw Error("[VlmPolicy] expected a tokenizer of at most " + std::to_string(vocabulary_size()) + " tokens, got " +
                   std::to_string(tokenizer.vocabulary_size()));
     }
     for (const Token token : settings.end_tokens) require_in_vocabulary(token);
     ends_.insert(ends_.end(), settings.end_tokens.begin(), settings.end_tokens.end());
-    model_.vision.recompute_blocks = settings.recompute_blocks;
-    model_.language.recompute_blocks = settings.recompute_blocks;
+    model_.set_recompute_blocks(settings.recompute_blocks);
     if constexpr (!std::is_same_v<T, float>) {
       require(!settings.packed, "[VlmPolicy] expected float numbers for packed weights");
     } else {
@@ -125,11 +126,12 @@ class VlmPolicy {
   const std::vector<Token>& end_tokens() const { return ends_; }
 
  private:
+  Index vocabulary_size() const { return model_.language.settings.vocabulary_size; }
+
   void require_in_vocabulary(Token token) const {
-    const Index size = model_.settings.language.vocabulary_size;
-    if (token >= 0 && token < size) return;
-    throw Error("[VlmPolicy] expected end_tokens of the model's vocabulary of " + std::to_string(size) + ", got " +
-                std::to_string(token));
+    if (token >= 0 && token < vocabulary_size()) return;
+    throw Error("[VlmPolicy] expected end_tokens of the model's vocabulary of " + std::to_string(vocabulary_size()) +
+                ", got " + std::to_string(token));
   }
 
   Caption caption_of(std::span<const Token> tokens) const {
@@ -150,7 +152,7 @@ class VlmPolicy {
   std::optional<PackedProducts> packed_;
   ChatTemplate chat_;
   std::vector<Token> ends_;  ///< the first is that of the chat
-  using Encoder = decltype(prompt_encoder(std::declval<const ChatTemplate&>(), std::declval<Model&>().settings));
+  using Encoder = decltype(prompt_encoder(std::declval<const ChatTemplate&>(), std::declval<const Model&>()));
   Encoder encoder_;
 };
 

@@ -1,0 +1,275 @@
+#include "support/reinforce.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <iterator>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "caprl/data/caption_data.hpp"
+#include "caprl/data/disjoint.hpp"
+#include "caprl/data/read_durations.hpp"
+#include "caprl/evaluate/caption_prompts.hpp"
+#include "caprl/evaluate/policy_kl.hpp"
+#include "caprl/io/fingerprint.hpp"
+#include "caprl/judge/judge_groups.hpp"
+#include "caprl/judge/length_term.hpp"
+#include "caprl/judge/sampled_judge.hpp"
+#include "caprl/judge/stamp_term.hpp"
+#include "caprl/judge/weighted_sum.hpp"
+#include "caprl/model/language_model.hpp"
+#include "caprl/policy/any_vlm_policy.hpp"
+#include "caprl/sampling/greedy.hpp"
+#include "caprl/sampling/sample.hpp"
+#include "caprl/train/trainer.hpp"
+#include "support/any_estimator.hpp"
+#include "support/captioner_media.hpp"
+#include "support/evaluation.hpp"
+#include "support/run_figures.hpp"
+#include "support/training_report.hpp"
+
+namespace examples {
+
+namespace {
+
+std::vector<caprl::CaptionItem> load_items(std::span<const std::filesystem::path> paths, caprl::Index most) {
+  std::vector<caprl::CaptionItem> items;
+  for (const std::filesystem::path& path : paths) {
+    auto more = caprl::load_caption_data(path, {.keep_extra = true});
+    items.insert(items.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  }
+  if (most > 0 && static_cast<caprl::Index>(items.size()) > most) items.resize(static_cast<std::size_t>(most));
+  return items;
+}
+
+/// What a run reads: three sets that share no item.
+struct Splits {
+  std::vector<caprl::CaptionItem> train, validation, test;
+};
+
+Splits load_splits(const ReinforceOptions& options) {
+  Splits splits{load_items(options.data, 0), load_items({&options.validation, 1}, options.validation_items),
+                load_items({&options.test, 1}, options.test_items)};
+  const std::array<caprl::DataSplit, 3> all{
+      {{"train", splits.train}, {"validation", splits.validation}, {"test", splits.test}}};
+  caprl::require_disjoint(all);
+  for (auto* items : {&splits.train, &splits.validation, &splits.test}) caprl::read_durations(*items);
+  return splits;
+}
+
+/// Items that captioners are measured on, loaded and encoded once.
+class HeldOut {
+ public:
+  using Policy = caprl::AnyVlmPolicy;
+
+  HeldOut(const Policy& policy, const caprl::ExactJudge<float>& judge, std::span<const caprl::CaptionItem> items,
+          const CaptionerMedia& load, caprl::CaptionSettings settings)
+      : judge_(judge), settings_(settings) {
+    for (const caprl::CaptionItem& item : items) {
+      items_.push_back(&item);
+      prompts_.push_back(policy.encode(item, load(item)));
+    }
+  }
+
+  template <caprl::Sampler S>
+  std::vector<caprl::RolloutGroup> captions(const Policy& policy, const S& sampler) const {
+    return caprl::caption_prompts(policy, prompts(), sampler, settings_);
+  }
+  Evaluation judged(std::span<const caprl::RolloutGroup> captions) const {
+    return evaluate_captions(judge_, std::span<const caprl::CaptionItem* const>(items_),
+                             first_captions(caprl::captions_of(captions)));
+  }
+  template <caprl::Sampler S>
+  Evaluation evaluate(const Policy& policy, const S& sampler) const {
+    return judged(captions(policy, sampler));
+  }
+  std::span<const caprl::VlmPrompt> prompts() const { return prompts_; }
+
+ private:
+  const caprl::ExactJudge<float>& judge_;
+  caprl::CaptionSettings settings_;
+  std::vector<const caprl::CaptionItem*> items_;
+  std::vector<caprl::VlmPrompt> prompts_;
+};
+
+caprl::ExactJudgeSettings judge_settings(const ReinforceOptions& options) {
+  return {.prompt = options.judge.prompt(),
+          .maximum_rows = 1024};  // a small judge's activations stay in a core's cache
+}
+
+caprl::ExactJudgeSettings training_judge_settings(const ReinforceOptions& options) {
+  caprl::ExactJudgeSettings settings = judge_settings(options);
+  if (options.penalty >= 0) settings.penalty = options.penalty;
+  settings.orders = {.kind = caprl::OptionOrders::Kind::cyclic, .count = options.orders, .seed = options.seed};
+  return settings;
+}
+
+/// Of the released code, where they are asked for.
+caprl::PublishedFaults faults_of(const ReinforceOptions& options) {
+  return options.published_faults ? caprl::published() : caprl::PublishedFaults{};
+}
+
+caprl::SampledJudgeSettings sampled_judge_settings(const ReinforceOptions& options) {
+  caprl::SampledJudgeSettings settings{.prompt = judge_settings(options).prompt, .draws = options.draws};
+  if (options.penalty >= 0) settings.penalty = options.penalty;
+  settings.seed = options.seed;
+  settings.faults = faults_of(options);
+  return settings;
+}
+
+/// The reward that the options name, of a judge's accuracy and the terms beside it. `tokens` must outlive it.
+AnyReward reward_of(const ReinforceOptions& options, const caprl::ModelFolder<caprl::Decoder<float>>& model,
+                    caprl::JudgeTally& tokens) {
+  using namespace caprl;
+  AnyReward reward =
+      options.reward == "sampled"
+          ? AnyReward(SampledJudge<float>(model.model, model.tokenizer, sampled_judge_settings(options), &tokens))
+          : AnyReward(ExactJudge<float>(model.model, model.tokenizer, training_judge_settings(options), &tokens));
+  const auto add = [&](auto term, double weight) {
+    if (weight == 0) return;
+    reward = AnyReward(WeightedSum{Weighted{std::move(reward), 1.0}, Weighted{std::move(term), weight}});
+  };
+  add(StampTerm{.published = faults_of(options).repeated_stamps}, options.stamp_weight);
+  add(LengthTerm{.full_tokens = options.length_full, .zero_tokens = options.length_zero}, options.length_weight);
+  return choose_reward(options.reward, std::move(reward), options.maximum_tokens);
+}
+
+caprl::TrainerSettings trainer_settings(const ReinforceOptions& options, const std::string& name) {
+  caprl::TrainerSettings settings;
+  settings.title = "reinforcing " + name + " captions";
+  settings.batch_items = options.batch;
+  settings.samples = options.samples;
+  settings.maximum_tokens = options.maximum_tokens;
+  settings.validate_every = options.validate_every;
+  settings.micro_tokens = options.micro_tokens;
+  settings.truncated = truncated_rule(faults_of(options));
+  settings.seed = options.seed;
+  settings.run.folder = options.out / "run";
+  settings.run.steps = options.steps;
+  settings.run.checkpoint_every = 10;
+  settings.run.optimizer.beta2 = options.beta2;
+  settings.run.optimizer.weight_decay = options.weight_decay;
+  settings.run.learning_rate = {
+      .peak = options.learning_rate,
+      .warmup_steps = options.warmup_steps.value_or(std::min<caprl::Index>(10, options.steps / 4))};
+  settings.run.groups = parameter_groups(options.trained);
+  settings.run.recorded.update({{"model", caprl::fingerprint(options.model)},
+                                {"judge", caprl::fingerprint(options.judge.folder)},
+                                {"standard_prompt", options.judge.standard_prompt},
+                                {"empty_thinking", options.judge.empty_thinking},
+                                {"data", caprl::fingerprints(options.data)},
+                                {"validation", caprl::fingerprint(options.validation)},
+                                {"validation_items", options.validation_items},
+                                {"test", caprl::fingerprint(options.test)},
+                                {"test_items", options.test_items},
+                                {"gallery_items", options.gallery_items},
+                                {"reward", options.reward},
+                                {"steps", options.steps},
+                                {"orders", options.orders},
+                                {"draws", options.draws},
+                                {"penalty", options.penalty}});
+  return settings;
+}
+
+/// Adds the figures of a validation to a step's metrics; gives the accuracy.
+double validate(const HeldOut& held_out, const HeldOut::Policy& base, const HeldOut::Policy& policy,
+                caprl::MetricsRow& metrics) {
+  const auto captions = held_out.captions(policy, caprl::Sample<>());
+  Summary figures;
+  add_figures(figures, "validation", "now", held_out.judged(captions), {.resamples = 1});  // metrics have no intervals
+  for (const std::string figure : {"accuracy", "abstain", "caption_tokens", "recall", "precision"}) {
+    const std::string name = "validation." + figure;
+    if (figures.has(name + ".now")) metrics.add(name, figures.at(name + ".now"));
+  }
+  metrics.add("validation.kl_to_start",
+              caprl::policy_kl(base, held_out.prompts(), std::span<const caprl::RolloutGroup>(captions), 1.0));
+  return figures.at("validation.accuracy.now");
+}
+
+/// One held-out item with its pictures, captions and the judge's answers.
+caprl::ReportGalleryItem gallery_item(const caprl::CaptionItem& item, std::span<const caprl::Clip> media,
+                                      const Evaluation& before, const Evaluation& after, std::size_t i) {
+  caprl::ReportGalleryItem shown{.title = item.id,
+                                 .pictures = {},
+                                 .caption_before = before.captions[i].text,
+                                 .caption_after = after.captions[i].text,
+                                 .questions = {}};
+  for (const caprl::Clip& clip : media) {
+    for (const caprl::Frame& frame : clip.frames) {
+      shown.pictures.push_back({frame.image, clip.frames.size() > 1 ? caprl::time_stamp(frame.seconds) : ""});
+    }
+  }
+  for (std::size_t q = 0; q < item.questions.size(); ++q) {
+    const caprl::Question& question = item.questions[q];
+    shown.questions.push_back({.text = question.text,
+                               .options = question.options,
+                               .gold = question.gold,
+                               .before = before.judged[i].answers[q].options,
+                               .after = after.judged[i].answers[q].options});
+  }
+  return shown;
+}
+
+/// Trains and measures; nothing where the run was interrupted.
+std::optional<Stage> trained_stage(const ReinforceOptions& options, const std::string& name) {
+  using namespace caprl;
+  const Splits splits = load_splits(options);
+  const VlmPolicySettings memory{.maximum_rows = options.maximum_rows, .recompute_blocks = options.recompute_blocks};
+  const AnyVlmPolicy base = load_vlm_policy(options.model);
+  const AnyVlmPolicy policy = load_vlm_policy(options.model, memory);  // a second set of weights: it is trained
+  const CaptionerMedia load = captioner_media(policy.model(), options.model, options.frames);
+  TrainerSettings settings = trainer_settings(options, name);
+  settings.run.recorded["frames_per_second"] = load.sampler.frames_per_second();
+  settings.run.recorded["maximum_frames"] = load.sampler.maximum();
+  add_adapters(options.trained, policy.model(), options.seed, settings.run.recorded);
+  print_trained(settings.run.groups, policy.blocks());
+  const auto judge = load_language_model(options.judge.folder);
+  const ExactJudge<float> measure(judge.model, judge.tokenizer, judge_settings(options));
+  JudgeTally judge_tally;
+  AnyReward reward = reward_of(options, judge, judge_tally);
+
+  settings.judge_tally = &judge_tally;
+  const HeldOut validation(base, measure, splits.validation, load,
+                           {.maximum_tokens = options.maximum_tokens, .seed = 1});
+  Trainer trainer(policy, Sample{Temperature{options.temperature}}, reward,
+                  choose_estimator(options.estimator, options.spread_floor), settings);
+  trainer.run(std::span<const CaptionItem>(splits.train), load,
+              [&](Index, MetricsRow& metrics) { return validate(validation, base, policy, metrics); });
+  if (interrupted()) return std::nullopt;
+  if (is_finished_stage(options.out)) return load_stage(options.out);
+  load_best(settings.run.folder, policy.blocks());
+  save_trained(options.trained, policy.model(), options.model, options.out, WeightFormat::float32);
+
+  std::printf("measuring on %zu held-out items\n", splits.test.size());
+  std::fflush(stdout);
+  const HeldOut test(base, measure, splits.test, load, {.maximum_tokens = options.maximum_tokens, .seed = 2});
+  Stage stage{.name = name, .folder = options.out};
+  const Evaluation before = test.evaluate(base, Sample<>());
+  const Evaluation after = test.evaluate(policy, Sample<>());
+  add_figures(stage.summary, name, "base", before);
+  add_figures(stage.summary, name, "trained", after);
+  add_figures(stage.summary, name, "greedy.base", test.evaluate(base, Greedy{}));
+  add_figures(stage.summary, name, "greedy.trained", test.evaluate(policy, Greedy{}));
+  add_run_figures(stage.summary, name, settings.run.folder);
+  const auto shown = std::min(static_cast<std::size_t>(options.gallery_items), splits.test.size());
+  for (std::size_t i = 0; i < shown; ++i) {
+    const CaptionItem& item = splits.test[i];
+    stage.gallery.push_back(gallery_item(item, load(item), before, after, i));
+  }
+  save_stage(stage);
+  return stage;
+}
+
+}  // namespace
+
+void reinforce(const ReinforceOptions& options, const std::string& name) {
+  const auto stage = trained_stage(options, name);
+  if (stage && !options.no_report) write_training_report({&*stage, 1}, options.out);
+}
+
+}  // namespace examples

@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# Takes small Qwen2.5-VL and Qwen3-VL with random weights through everything: taught to describe pictures and clips, and
+# then mostly to be brief; reinforced on pictures and then on clips, with all their weights and with LoRA adapters alone.
+# Ends with a table of the first and the last rewards, and of held-out accuracy before and after. Stages that are done
+# are skipped, and one that was stopped goes on, when started again.
+# usage: train_qwen.sh [--few] [OUT]    (--few: a few steps, to see that it runs)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source examples/support/world.sh
+images=(--train-images 6000 --validation-images 100 --test-images 400)
+clips=(--train-clips 1500 --validation-clips 64 --test-clips 150)
+see=1500 watch=800 brief=200 image_steps=30 clip_steps=30 few=()
+kept=300
+if [ "${1:-}" = --few ]; then
+  images=(--train-images 64 --validation-images 8 --test-images 8)
+  clips=(--train-clips 16 --validation-clips 8 --test-clips 8)
+  see=3 watch=2 brief=2 image_steps=2 clip_steps=2 few=(--few)
+  kept=8
+  shift
+fi
+case "${1:-}" in -*) echo "usage: examples/train_qwen.sh [--few] [OUT]" >&2; exit 2 ;; esac
+out=${1:-build/qwen${few[*]}}
+programs=build/release/examples
+judge=examples/weights/judge1
+bash cmake/install_packages.sh
+mkdir -p "$out"
+cmake --preset release >"$out/configure.log"
+cmake --build --preset release --target world_make new_captioner sft caption_images caption_videos >"$out/build.log" ||
+  { tail -30 "$out/build.log"; exit 1; }
+world=$out/world
+make_world_once "$world" "${images[@]}" "${clips[@]}" --seed 4
+head -n "$kept" "$world/images_train.jsonl" >"$world/images_kept.jsonl"
+
+once() {  # FOLDER PROGRAM ARGUMENTS...: unless the folder says that it is done
+  local folder=$1 program=$2
+  shift 2
+  [ -e "$folder/done" ] && return
+  mkdir -p "$folder"
+  "$programs/$program" "$@" --out "$folder" --threads 1 >>"$folder/log" 2>&1 || { tail -20 "$folder/log" >&2; return 1; }
+  touch "$folder/done"
+}
+teach() {  # FOLDER MODEL FIELD STEPS DATA...
+  local folder=$1 model=$2 field=$3 steps=$4
+  shift 4
+  once "$folder" sft --model "$model" --caption-field "$field" --steps "$steps" --batch 32 --data "$@"
+}
+reinforce() {  # FOLDER START WHAT OPTIONS...: pictures, then clips
+  local folder=$1 start=$2 what=$3
+  shift 3
+  once "$folder/image_$what" caption_images --model "$start" --judge "$judge" --data "$world/images_train.jsonl" \
+    --validation "$world/images_validation.jsonl" --test "$world/images_test.jsonl" --steps "$image_steps" "$@"
+  once "$folder/video_$what" caption_videos --model "$folder/image_$what/model" --judge "$judge" \
+    --data "$world/videos_train.jsonl" "$world/images_kept.jsonl" --validation "$world/videos_validation.jsonl" \
+    --test "$world/videos_test.jsonl" --steps "$clip_steps" --batch 24 --frames-per-second 1 --maximum-frames 16 "$@"
+}
+train() {  # ARCHITECTURE
+  local folder=$out/$1
+  [ -d "$folder/new" ] ||
+    "$programs/new_captioner" --architecture "$1" --tokenizer "$judge/tokenizer.json" --out "$folder/new"
+  local pictures=$world/images_train.jsonl clips=$world/videos_train.jsonl
+  teach "$folder/seeing" "$folder/new" caption_dense "$see" "$pictures"
+  teach "$folder/watching" "$folder/seeing/model" caption_dense "$watch" "$clips" "$pictures"
+  teach "$folder/base" "$folder/watching/model" caption_mixed "$brief" "$pictures" "$clips"
+  reinforce "$folder" "$folder/base/model" full
+  reinforce "$folder" "$folder/base/model" lora --lora-rank 8 --lora-alpha 16 --learning-rate 1e-3
+}
+train qwen2_5_vl &
+train qwen3_vl
+wait $!
+
+first_and_last() {  # FOLDER: the mean reward of the first and of the last five steps
+  sed -nE 's/.*"reward":([-0-9.e+]+).*/\1/p' "$1/run/metrics.jsonl" |
+    awk '{ r[NR] = $1 } END { n = NR < 5 ? NR : 5; for (i = 1; i <= n; ++i) { a += r[i]; b += r[NR + 1 - i] }
+         printf "%.3f | %.3f", a / n, b / n }'
+}
+figure() { sed -nE "s/.*\"$2\": ([-0-9.e+]+),?$/\1/p" "$1/summary.json" | awk '{ printf "%.3f", $1 }'; }
+{
+  echo "| model | stage | trained | reward, first 5 steps | last 5 | held-out accuracy before | after |"
+  echo "| --- | --- | --- | --- | --- | --- | --- |"
+  for model in qwen2_5_vl qwen3_vl; do
+    for what in full lora; do
+      for stage in image video; do
+        folder=$out/$model/${stage}_$what
+        echo "| $model | $stage | $what | $(first_and_last "$folder") | $(figure "$folder" $stage.accuracy.base)" \
+          "| $(figure "$folder" $stage.accuracy.trained) |"
+      done
+    done
+  done
+} | tee "$out/table.md"

@@ -1,0 +1,152 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include "caprl/io/json_fields.hpp"
+#include "caprl/io/json_file.hpp"
+#include "caprl/model/decoder.hpp"
+#include "caprl/model/lora_folder.hpp"
+#include "caprl/model/model_folder.hpp"
+#include "caprl/model/picture.hpp"
+#include "caprl/model/qwen25_vl.hpp"
+#include "caprl/model/qwen3_vl.hpp"
+#include "caprl/model/tiny_vlm.hpp"
+#include "caprl/nn/initialize.hpp"
+#include "caprl/nn/rotary_positions.hpp"
+
+namespace caprl {
+
+/// A vision-language model whose architecture is known when the program runs. It is a model like those that it may be,
+/// asked once for a batch which of them it is; what is made of it is compiled once, not for each of them.
+template <class T = float, class Device = Cpu>
+struct AnyVlm {
+  using Architecture = std::variant<TinyVlm<T, Device>, Qwen25Vl<T, Device>, Qwen3Vl<T, Device>>;
+
+  Architecture architecture;
+  Decoder<T, Device> language;  ///< that of the architecture: the same tensors
+
+  explicit AnyVlm(Architecture chosen)
+      : architecture(std::move(chosen)), language(visit_model([](const auto& model) { return model.language; })) {}
+
+  /// use(model), with the model itself.
+  template <class Use>
+  decltype(auto) visit_model(const Use& use) const {
+    return std::visit(use, architecture);
+  }
+
+  /// What the language model reads of pictures, one after the other.
+  PictureFeatures<T, Device> features(std::span<const Picture> pictures) const {
+    return visit_model([&](const auto& model) { return model.features(pictures); });
+  }
+  Index picture_tokens(const Picture& picture) const {
+    return visit_model([&](const auto& model) { return model.picture_tokens(picture); });
+  }
+  SequencePositions positions(Index tokens, std::span<const PlacedPicture> pictures) const {
+    return visit_model([&](const auto& model) { return model.positions(tokens, pictures); });
+  }
+
+  /// Keep only the inputs of transformer blocks for the backward pass.
+  void set_recompute_blocks(bool recompute) {
+    language.recompute_blocks = recompute;
+    std::visit([&](auto& model) { model.set_recompute_blocks(recompute); }, architecture);
+  }
+
+  /// Names as the architecture's folders have them.
+  template <class Visit>
+  void visit(const std::string& prefix, const Visit& visit) const {
+    visit_model([&](const auto& model) { model.visit(prefix, visit); });
+  }
+};
+
+/// Fresh weights; the same for the same seed.
+template <class T>
+void initialize(const AnyVlm<T>& any, std::uint64_t seed) {
+  any.visit_model([&](const auto& model) {
+    initialize<T>(model.vision, model.settings.vision.layers, seed, ends_residual_branch);
+    initialize<T>(model.language, model.settings.language.layers, seed, ends_residual_branch);
+  });
+}
+
+namespace detail {
+
+/// What is done with the folders of a model_type of config.json.
+template <class T>
+struct VlmArchitecture {
+  const char* model_type;
+  AnyVlm<T> (*without_weights)(const std::filesystem::path& folder);
+  ModelFolder<AnyVlm<T>> (*load)(const std::filesystem::path& folder);
+};
+
+template <class T, class Model>
+ModelFolder<AnyVlm<T>> any_vlm_folder(ModelFolder<Model> loaded) {
+  return {AnyVlm<T>(std::move(loaded.model)), std::move(loaded.tokenizer), std::move(loaded.folder)};
+}
+
+template <class T>
+inline constexpr VlmArchitecture<T> vlm_architectures[] = {
+    {"caprl_tiny_vlm",
+     [](const auto& folder) { return AnyVlm<T>(TinyVlm<T>(read_tiny_vlm_settings(folder / "config.json"))); },
+     [](const auto& folder) { return any_vlm_folder<T>(load_tiny_vlm<T>(folder)); }},
+    {"qwen2_5_vl", [](const auto& folder) { return AnyVlm<T>(Qwen25Vl<T>(read_qwen25_vl_folder(folder))); },
+     [](const auto& folder) { return any_vlm_folder<T>(load_qwen25_vl<T>(folder)); }},
+    {"qwen3_vl", [](const auto& folder) { return AnyVlm<T>(Qwen3Vl<T>(read_qwen3_vl_folder(folder))); },
+     [](const auto& folder) { return any_vlm_folder<T>(load_qwen3_vl<T>(folder)); }}};
+
+/// The entry for a folder's config.json. Throws Error that lists those that there are.
+template <class T>
+const VlmArchitecture<T>& vlm_architecture(const std::filesystem::path& folder) {
+  const std::filesystem::path config = folder / "config.json";
+  const Json json = load_json(config);
+  const JsonFields fields(json, config.string());
+  const auto type = fields.get<std::string>("model_type");
+  std::string known;
+  for (const auto& architecture : vlm_architectures<T>) {
+    if (type == architecture.model_type) return architecture;
+    known += (known.empty() ? "" : ", ") + std::string(architecture.model_type);
+  }
+  throw fields.error("model_type", "expected one of " + known + "; got \"" + type + "\"");
+}
+
+}  // namespace detail
+
+/// The model of a Hugging Face folder of any of these architectures, chosen by config.json's "model_type". Throws Error
+/// naming the file and field, or the tensor, that is not as expected.
+template <class T = float>
+ModelFolder<AnyVlm<T>> load_vlm(const std::filesystem::path& folder) {
+  return detail::vlm_architecture<T>(folder).load(folder);
+}
+
+/// The same without its weights, of which the folder may have none: for `initialize`.
+template <class T = float>
+AnyVlm<T> vlm_without_weights(const std::filesystem::path& folder) {
+  return detail::vlm_architecture<T>(folder).without_weights(folder);
+}
+
+/// Writes a folder as the architecture's own function does, `save_qwen3_vl` and the like.
+template <class T>
+void save_vlm(const AnyVlm<T>& model, const std::filesystem::path& tokenizer_file, const std::filesystem::path& folder,
+              WeightFormat format = WeightFormat::float32) {
+  struct Save {
+    const std::filesystem::path &tokenizer_file, &folder;
+    WeightFormat format;
+    void operator()(const TinyVlm<T>& tiny) const { save_tiny_vlm(tiny, tokenizer_file, folder, format); }
+    void operator()(const Qwen25Vl<T>& qwen) const { save_qwen25_vl(qwen, tokenizer_file, folder, format); }
+    void operator()(const Qwen3Vl<T>& qwen) const { save_qwen3_vl(qwen, tokenizer_file, folder, format); }
+  };
+  model.visit_model(Save{tokenizer_file, folder, format});
+}
+
+/// `load_lora`, with the names that the architecture's adapters have.
+template <class T>
+LoraSettings load_vlm_lora(const AnyVlm<T>& model, const std::filesystem::path& folder) {
+  if (const auto* qwen = std::get_if<Qwen25Vl<T>>(&model.architecture)) return load_qwen25_vl_lora(*qwen, folder);
+  return load_lora<T>(model, folder);
+}
+
+}  // namespace caprl
