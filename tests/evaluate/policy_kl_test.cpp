@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "caprl/evaluate/caption_prompts.hpp"
 #include "caprl/policy/vlm_policy.hpp"
 #include "caprl/sampling/sample.hpp"
 #include "support/tiny_world.hpp"
@@ -58,4 +59,31 @@ TEST_CASE("the divergence is the mean of log p - log q, a few captions at a time
   CHECK(policy_kl(reference, std::span<const VlmPrompt>(), std::span<const RolloutGroup>(), 1.0) == 0);
   const std::span<const VlmPrompt> too_few(prompts.data(), 4);
   CHECK_THROWS_WITH_AS(policy_kl(reference, too_few, groups, 1.0), doctest::Contains("a prompt for each group"), Error);
+}
+
+TEST_CASE("captions for a measurement depend neither on how many are made at once nor on where the list begins") {
+  const Tokenizer tokenizer = small_tokenizer();
+  const TinyVlmPolicy<> policy(small_vlm(tokenizer, 1), tokenizer);
+  std::vector<VlmPrompt> prompts;
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    const std::vector<Clip> media{image_clip(0)};
+    prompts.push_back(policy.encode(image_item(), media));
+  }
+  const std::span<const VlmPrompt> all(prompts);
+  const CaptionSettings settings{.samples = 2, .maximum_tokens = 10, .seed = 1};
+  CaptionSettings one_by_one = settings;
+  one_by_one.batch_items = 1;
+  const auto captions = caption_prompts(policy, all, Sample<>(), settings);
+  const auto apart = caption_prompts(policy, all, Sample<>(), one_by_one);
+  const auto rest = caption_prompts(policy, all.last(2), Sample<>(), settings, 1);
+  REQUIRE(captions.size() == 3);
+  REQUIRE(apart.size() == 3);
+  REQUIRE(rest.size() == 2);
+  for (std::size_t i = 0; i < 3; ++i) {
+    for (std::size_t s = 0; s < 2; ++s) {
+      CHECK(captions[i][s].tokens == apart[i][s].tokens);
+      if (i > 0) CHECK(captions[i][s].tokens == rest[i - 1][s].tokens);
+    }
+  }
+  CHECK(captions[0][0].tokens != captions[1][0].tokens);  // the same picture: draws of their own
 }

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "caprl/model/language_model.hpp"
+#include "caprl/text/bpe_trainer.hpp"
+#include "caprl/text/load_tokenizer.hpp"
 #include "judge/judge_laws.hpp"
 #include "judge/small_judge.hpp"
 #include "support/larger.hpp"
@@ -19,10 +21,9 @@ static_assert(RewardJudge<ExactJudge<float>>);
 
 namespace {
 
-/// P(letter) of one prompt by the plainest way: the whole prompt alone, a dense softmax over all tokens.
-double letter_probability(const std::string& caption, const Question& question, const OptionOrder& order, char letter,
-                          double temperature) {
-  const Tokenizer tokenizer = small_tokenizer();
+/// P(next token) after one prompt by the plainest way: the whole prompt alone, a dense softmax over all tokens.
+std::vector<double> next_token_probabilities(const Tokenizer& tokenizer, const std::string& caption,
+                                             const Question& question, const OptionOrder& order, double temperature) {
   const Decoder<float> model(small_decoder_settings(tokenizer));
   initialize(model, 3);
   const JudgeTokens tokens(tokenizer, QuestionPrompt::brief());
@@ -44,11 +45,16 @@ double letter_probability(const std::string& caption, const Question& question, 
   }
   double total = 0;
   for (const double z : scaled) total += std::exp(z - top);
-  double probability = 0;
-  for (const Token token : tokens.letter(letter)) {
-    probability += std::exp(scaled[static_cast<std::size_t>(token)] - top) / total;
-  }
-  return probability;
+  for (double& z : scaled) z = std::exp(z - top) / total;
+  return scaled;
+}
+
+/// P(letter), a token of its own that does not follow a blank.
+double letter_probability(const std::string& caption, const Question& question, const OptionOrder& order, char letter,
+                          double temperature) {
+  const Tokenizer tokenizer = small_tokenizer();
+  const Token token = tokenizer.encode(std::string(1, letter)).at(0);
+  return next_token_probabilities(tokenizer, caption, question, order, temperature)[static_cast<std::size_t>(token)];
 }
 
 }  // namespace
@@ -94,6 +100,52 @@ TEST_CASE("its probabilities are those of each prompt read alone under the full 
       CHECK(answers[0][c][q].leftover > 0.5);  // a judge that was taught nothing puts little on letters
     }
   }
+}
+
+TEST_CASE("a letter's probability is that of the letter and of the letter after a blank, each once") {
+  BpeTrainerSettings settings;
+  settings.vocabulary_size = 300;
+  const std::string text = "say A or B or C . say A or B or C .";
+  const Tokenizer tokenizer = Tokenizer::from_json_text(train_bpe(std::vector<std::string>{text}, settings));
+  const Decoder<float> model(small_decoder_settings(tokenizer));
+  initialize(model, 3);
+  CaptionItem item = asked_item();
+  item.questions = {item.questions[1]};  // two options, so that C is to abstain
+  const std::vector<Caption> captions{{"a red circle", 3, false}};
+  const ExactJudge<float> judge(model, tokenizer, {.prompt = QuestionPrompt::brief(), .temperature = 0.6});
+  const QuestionAnswer answer = judge.answer(std::vector<JudgeRequest>{{&item, captions}})[0][0][0];
+  std::vector<double> expected;
+  for (const std::string letter : {"A", "B", "C"}) {
+    expected.push_back(0);
+    for (const OptionOrder& order : {OptionOrder{0, 1}, OptionOrder{1, 0}}) {
+      const auto next = next_token_probabilities(tokenizer, "a red circle", item.questions[0], order, 0.6);
+      for (const auto& tokens : {tokenizer.encode(" " + letter), tokenizer.encode(letter)}) {
+        REQUIRE(tokens.size() == 1);
+        expected.back() += next[static_cast<std::size_t>(tokens[0])] / 2;
+      }
+    }
+  }
+  CHECK(answer.positions[0] == doctest::Approx(expected[0]).epsilon(1e-4));
+  CHECK(answer.positions[1] == doctest::Approx(expected[1]).epsilon(1e-4));
+  CHECK(answer.abstain == doctest::Approx(expected[2]).epsilon(1e-4));
+}
+
+TEST_CASE("equal captions are judged once") {
+  const CaptionItem item = asked_item();
+  const std::vector<Caption> captions{{"a red circle", 3, false}, {"", 0, false}, {"a red circle", 3, false}};
+  JudgeTally count;
+  small_judge({}, &count).score(std::vector<JudgeRequest>{{&item, captions}});
+  CHECK(count.answers == 2 * 5);  // distinct captions, and two questions in three and two orders
+}
+
+TEST_CASE("a tally sums what is put on abstaining and on no letter, and leaves out what is no number") {
+  JudgeTally tally;
+  tally.add_answer(std::vector<double>{0.5, 0.125, 0.25});
+  tally.add_answer(std::vector<double>{std::nan(""), 0.125, 0.25});
+  tally.add_answer(std::vector<double>{0.25, 0.125});
+  CHECK(tally.answers == 2);
+  CHECK(tally.abstain == 0.25 + 0.125);
+  CHECK(tally.leftover == 0.125 + 0.625);
 }
 
 TEST_CASE("the score takes the guess penalty off") {

@@ -471,6 +471,17 @@ TEST_CASE("missing rewards leave the step, and too many stop the run") {
                        doctest::Contains("the service did not answer"), Error);
 }
 
+TEST_CASE("the mean reward is that of the rewards there are") {
+  const testing::TemporaryFolder folder;
+  Index calls = 0;
+  PerCaption judge{"c", [&](const CaptionItem&, const Caption&) { return ++calls == 5 ? std::nan("") : 0.75; }};
+  train(small_policy(), judge, small_settings(folder.path() / "run", 1));
+  const auto row = first_row(folder.path() / "run");
+  CHECK(row.at("missing_groups") == 1);
+  CHECK(row.at("reward") == 0.75);
+  CHECK(row.at("reward.c") == 0.75);
+}
+
 TEST_CASE("a step with missing rewards is the step without their groups, in every denominator") {
   const testing::TemporaryFolder folder;
   const auto not_last = [](std::size_t group, const Rollout&) { return group < 3; };
@@ -668,6 +679,78 @@ TEST_CASE("captions that nobody sampled have no policy gradient, and a differenc
   for (Rollout& rollout : weighted.groups[0]) rollout.log_probabilities.assign(rollout.tokens.size(), -1.0F);
   weighted.groups[0][0].log_probabilities[0] = std::nanf("");
   CHECK(std::isnan(gradients().largest_difference));
+}
+
+TEST_CASE("a batch's gradients are the sum of its captions', after the policy has moved and with a group left out") {
+  const Tokenizer tokenizer = small_tokenizer();
+  const TinyVlmPolicy<> policy(small_vlm(tokenizer), tokenizer), reference(small_vlm(tokenizer, 2), tokenizer);
+  const auto items = small_items(4);
+  const double temperature = 0.7;
+  const auto collected = collect(policy, {&items[0], &items[1], &items[2], &items[3]}, load_noise,
+                                 Sample{Temperature{temperature}},
+                                 {.samples = 2, .maximum_tokens = 8, .seed = 3, .item_keys = {}});
+  const auto& groups = collected.groups;
+  // The third group is missing, the second has no spread; captions of a group differ in length.
+  WeightedRollouts weighted{{0, 1, 3}, {groups[0], groups[1], groups[3]}, {{1, -0.5}, {0, 0}, {-1, 0.25}}};
+  for (RolloutGroup& group : weighted.groups) {
+    REQUIRE(group[0].tokens.size() > 5);
+    group[0].tokens.resize(5);
+    group[0].log_probabilities.resize(5);
+    for (Rollout& rollout : group) {  // ratios of about 1.35, 1 and 0.74: some are clipped
+      for (std::size_t t = 0; t < rollout.tokens.size(); ++t) {
+        rollout.log_probabilities[t] += 0.3F * static_cast<float>(static_cast<int>(t % 3) - 1);
+      }
+    }
+  }
+  const auto parameters = parameters_of<float>(policy.model());
+  const auto gradients_of = [&](const auto& add) {
+    for (const auto& parameter : parameters) parameter.zero_gradient();
+    add();
+    std::vector<float> gradients;
+    for (const auto& parameter : parameters) {
+      gradients.insert(gradients.end(), parameter.gradient().span().begin(), parameter.gradient().span().end());
+    }
+    return gradients;
+  };
+  for (const double coefficient : {0.0, 0.1}) {
+    const auto expected = gradients_of([&] {
+      for (std::size_t g = 0; g < weighted.groups.size(); ++g) {
+        for (std::size_t r = 0; r < 2; ++r) {
+          const Rollout& rollout = weighted.groups[g][r];
+          const std::vector<VlmPrompt> prompt{collected.prompts[weighted.items[g]]};
+          const std::vector<RolloutGroup> alone{{rollout}};
+          const auto frozen = reference.log_probabilities(prompt, alone, temperature);
+          const double advantage = weighted.advantages[g][r];
+          Tape tape;
+          const auto now = policy.log_probabilities(prompt, alone, temperature);
+          Tensor<float> derivatives(now.shape());
+          for (std::size_t t = 0; t < rollout.tokens.size(); ++t) {
+            const auto of_policy = static_cast<double>(now.value().span()[t]);
+            const double ratio = std::exp(of_policy - static_cast<double>(rollout.log_probabilities[t]));
+            const bool clipped = advantage > 0 ? ratio > 1.2 : ratio < 0.8;
+            const double of_kl = 1 - std::exp(static_cast<double>(frozen.value().span()[t]) - of_policy);
+            const double slope = (clipped ? 0 : -ratio * advantage) + coefficient * of_kl;
+            derivatives.span()[t] = static_cast<float>(slope / (6 * static_cast<double>(rollout.tokens.size())));
+          }
+          now.seed_gradient(derivatives);
+          tape.backward();
+        }
+      }
+    });
+    const PolicyLoss loss{.kl = KlInLoss::k3, .kl_coefficient = coefficient};
+    for (const Index micro_tokens : {1, 1000}) {
+      const auto gradients = gradients_of([&] {
+        add_policy_gradients(policy, &reference, collected, weighted, loss, {}, temperature, micro_tokens);
+      });
+      double error = 0, norm = 0;
+      for (std::size_t i = 0; i < expected.size(); ++i) {
+        error += std::pow(static_cast<double>(gradients[i] - expected[i]), 2);
+        norm += std::pow(static_cast<double>(expected[i]), 2);
+      }
+      CHECK(norm > 0);
+      CHECK(std::sqrt(error / norm) < 1e-4);
+    }
+  }
 }
 
 TEST_CASE("a score that is no number is an error") {
