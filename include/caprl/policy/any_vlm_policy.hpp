@@ -47,7 +47,7 @@ template <class Model>
 AnyVlmPolicy make_vlm_policy(ModelFolder<Model> loaded, const VlmPolicySource& source) {
   if (!source.adapter.empty()) {
     load_adapter(loaded.model, source.adapter);
-    merge_lora<float>(loaded.model);
+    merge_and_unload_lora<float>(loaded.model);
   }
   return VlmPolicy<Model, float>(std::move(loaded.model), loaded.tokenizer, source.settings);
 }
