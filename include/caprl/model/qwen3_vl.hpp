@@ -60,9 +60,8 @@ struct Qwen3Vl {
 /// field, or the tensor, that is not as expected.
 template <class T = float>
 Qwen3Vl<T> load_qwen3_vl_model(const std::filesystem::path& folder) {
-  Qwen3Vl<T> model(read_qwen3_vl_settings(folder / "config.json"));
-  load_weights<T>(model, WeightFiles(folder));
-  return model;
+  const Qwen3VlSettings settings = read_qwen3_vl_settings(folder / "config.json");
+  return load_model<Qwen3Vl, T>(settings, WeightFiles(folder));
 }
 
 /// The same with its tokenizer, and how its pictures become patches.
