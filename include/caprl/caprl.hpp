@@ -247,6 +247,7 @@
 #include "caprl/text/byte_level.hpp"
 #include "caprl/text/byte_pair_encoder.hpp"
 #include "caprl/text/chat_template.hpp"
+#include "caprl/text/default_system.hpp"
 #include "caprl/text/gguf_tokenizer.hpp"
 #include "caprl/text/load_tokenizer.hpp"
 #include "caprl/text/normalize.hpp"

@@ -30,7 +30,9 @@ TEST_CASE("a JSON file's errors name the file, the line and the column") {
   ::alarm(20);  // ends a test that waits for somebody to write
   CHECK(fails_with([&] { load_json(folder / "pipe"); }, "expected a regular file", "pipe"));
   ::alarm(0);
-  CHECK(fails_with([&] { parse_json(std::string(100000, '['), "deep"); }, "deep:1:100001"));
+  CHECK(fails_with([&] { parse_json(std::string(100000, '['), "deep"); }, "at most 100 deep", "deep"));
+  CHECK_NOTHROW(parse_json(std::string(100, '[') + std::string(100, ']'), "deep"));
+  CHECK(fails_with([] { parse_json(std::string(101, '[') + std::string(101, ']'), "deep"); }, "at most 100 deep"));
 }
 
 TEST_CASE("the same key in different objects is no duplicate") {

@@ -7,6 +7,7 @@
 
 #include "caprl/text/bpe_trainer.hpp"
 #include "caprl/text/load_tokenizer.hpp"
+#include "support/temporary_folder.hpp"
 #include "support/tiny_world.hpp"
 
 using namespace caprl;
@@ -38,6 +39,33 @@ TEST_CASE("a judge's prompt is a chat; caption and question are tokenised apart 
     for (const Token token : tokenizer.encode(piece, AddedTokens::parse)) expected.push_back(token);
   }
   CHECK(prompt_tokens(tokenizer, prompt) == expected);
+}
+
+TEST_CASE("a judge without a system message of its own is asked with that of its tokenizer's chat template") {
+  const testing::TemporaryFolder folder;
+  const auto file = folder.file("tokenizer.json", small_tokenizer_json());
+  const auto text = [&](const QuestionPrompt& prompt) {
+    const Tokenizer tokenizer = Tokenizer::from_file(file);
+    return tokenizer.decode(prompt_tokens(tokenizer, prompt));
+  };
+  const std::string plain = text(QuestionPrompt::brief());
+  CHECK(plain.starts_with("<|im_start|>user\na red circle\n"));
+  folder.file("chat_template.jinja", "{{ '<|im_start|>system\\nYou help.<|im_end|>\\n' }}");
+  CHECK(text(QuestionPrompt::brief()) == "<|im_start|>system\nYou help.<|im_end|>\n" + plain);
+  QuestionPrompt prompt = QuestionPrompt::brief();
+  prompt.system = "answer .";
+  CHECK(text(prompt) == "<|im_start|>system\nanswer .<|im_end|>\n" + plain);
+}
+
+TEST_CASE("a judge of Llama 3's chat format is asked in that") {
+  BpeTrainerSettings settings;
+  settings.vocabulary_size = 300;
+  settings.special_tokens = {"<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>",
+                             "<|eot_id|>"};
+  const Tokenizer tokenizer = Tokenizer::from_json_text(train_bpe(std::vector<std::string>{"a red circle"}, settings));
+  CHECK(tokenizer.decode(prompt_tokens(tokenizer, QuestionPrompt::brief())) ==
+        "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\na red circle\nwhat colour is the circle ?\n"
+        "A) blue\nB) red\nC) not stated\n<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\nThe answer is");
 }
 
 TEST_CASE("a judge that thinks has thought nothing before it answers") {

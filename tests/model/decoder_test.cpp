@@ -109,10 +109,14 @@ TEST_CASE("a written configuration is read again as the same") {
 TEST_CASE("a folder that is written is read again to the bit") {
   const auto judge = load_language_model(std::filesystem::path(CAPRL_TEST_DATA) / "../../examples/weights/judge1");
   const testing::TemporaryFolder temporary;
-  save_language_model(judge.model, judge.folder / "tokenizer.json", temporary.path() / "a/b");  // parents are made
+  std::filesystem::copy(judge.folder / "tokenizer.json", temporary / "tokenizer.json");
+  temporary.file("chat_template.jinja", "<|im_start|>system\nYou judge.<|im_end|>");
+  save_language_model(judge.model, temporary / "tokenizer.json", temporary.path() / "a/b");  // parents are made
   const auto again = load_language_model(temporary.path() / "a/b");
   const auto sequences = reference("judge1").at("sequences").get<std::vector<std::vector<Index>>>();
   CHECK(log_probabilities(judge.model, sequences) == log_probabilities(again.model, sequences));
+  CHECK(judge.tokenizer.default_system_message().empty());
+  CHECK(again.tokenizer.default_system_message() == "You judge.");
 }
 
 TEST_CASE("configurations that are not ours are refused by field") {

@@ -110,6 +110,24 @@ TEST_CASE("adapters of peft give its logits, merged or not, and leave the weight
   }
 }
 
+TEST_CASE("adapters that are merged for good leave a model as merged ones, without them and what they took") {
+  for (const std::string& name : cases) {
+    const auto held = [] { return CpuAllocator::instance().counters().in_use; };
+    const auto [merged, settings] = Adapted(name);
+    merge_lora<float>(merged);
+    const auto [model, same_settings] = Adapted(name);
+    const Index before = held();
+    merge_and_unload_lora<float>(model);
+    CHECK(held() < before);
+    CHECK(numbers_of(named_blocks<float>(model)) == numbers_of(named_blocks<float>(merged)));
+    CHECK(distance_from_peft(model, name) < 1e-5);
+    for (const auto& rows : linear_layers<float>(model)) CHECK(rows.layer.adapters->empty());
+    CHECK(fails_with([&] { unmerge_lora<float>(model); }, "[unmerge_lora]"));
+    CHECK(fails_with([&] { merge_and_unload_lora<float>(model); }, "expected adapters"));
+    CHECK_NOTHROW(add_lora<float>(model, {.rank = 2}, 1));
+  }
+}
+
 TEST_CASE("the gradients of adapters are PyTorch's, however they are computed, and the frozen weights have none") {
   for (const std::string& name : cases) {
     auto [model, settings] = Adapted(name);
@@ -253,6 +271,9 @@ TEST_CASE("folders of peft that ask for what is not here are refused by field") 
   CHECK(fails("r", 3, "expected shape [3, 16]", "q_proj.lora_A.weight"));
   CHECK(fails("target_modules", {"q_proj"}, "extra: 4"));
   CHECK(fails("target_modules", {"q_proj", "v_proj", "o_proj"}, "missing: 4"));
-  CHECK(fails("target_modules", {"fc1"}, "none for \"fc1\""));
+  CHECK(fails("target_modules", {"fc1"}, "none for \"fc1\"", "adapter_config.json"));
+  CHECK(fails("target_modules", "(q_proj", "a regular expression", "adapter_config.json, target_modules"));
+  CHECK(fails("r", 65536, "expected shape [65536, 16]"));
+  CHECK(fails("lora_alpha", 1e300, "lora_alpha", "within single precision"));
   CHECK_FALSE(fails("target_modules", {"q_proj", "v_proj", "fc1"}, ""));  // peft passes over what is not there
 }

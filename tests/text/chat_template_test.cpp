@@ -9,6 +9,7 @@
 
 #include "caprl/text/bpe_trainer.hpp"
 #include "caprl/text/load_tokenizer.hpp"
+#include "support/temporary_folder.hpp"
 
 using caprl::AddedTokens;
 using caprl::ChatMessage;
@@ -52,6 +53,50 @@ TEST_CASE("A chat without a system message begins with the default one, if there
   CHECK(text({system, user}) == "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n");
   CHECK(text({ChatMessage::of_text("system", "")}) == "<|im_start|>system\n<|im_end|>\n");
   CHECK(text({}).empty());
+}
+
+TEST_CASE("Chats are those of transformers, with the system message of the template beside the tokenizer") {
+  const caprl::Json cases = caprl::load_json(std::filesystem::path(CAPRL_TEST_DATA) / "text" / "chat_cases.json");
+  const caprl::testing::TemporaryFolder folder;
+  for (const caprl::Json& one : cases.at("cases")) {
+    CAPTURE(one.dump());
+    const std::string name = one.at("template");
+    const caprl::Json config = {{"chat_template", cases.at("templates").at(name)}};
+    folder.file("tokenizer_config.json", config.dump());
+    const std::string tokenizer = cases.at("tokenizers").at(one.at("tokenizer").get<std::string>()).dump();
+    const ChatTemplate chat(Tokenizer::from_file(folder.file("tokenizer.json", tokenizer)));
+    std::vector<ChatMessage> messages;
+    for (const caprl::Json& message : one.at("messages")) {
+      messages.push_back(ChatMessage::of_text(message.at("role"), message.at("content")));
+    }
+    const RenderedChat rendered = chat.render(messages, {.generation_prompt = one.at("generation_prompt").get<bool>()});
+    CHECK(rendered.tokens == one.at("ids").get<std::vector<Token>>());
+  }
+}
+
+TEST_CASE("A tokenizer's default system message is that of its chat template, if that says one") {
+  const caprl::testing::TemporaryFolder folder;
+  const auto file =
+      folder.file("tokenizer.json", caprl::train_bpe(std::vector<std::string>{"the answer"}, {.vocabulary_size = 300}));
+  const auto message = [&] { return Tokenizer::from_file(file).default_system_message(); };
+  const std::string says = R"({% if x %}<|im_start|>system\nYou \"help\".<|im_end|>)";
+  CHECK(message().empty());
+  folder.file("tokenizer_config.json", R"({"chat_template": ")" + says + R"("})");
+  CHECK(message().empty());  // a quotation mark may end the literal
+  folder.file("tokenizer_config.json", R"({"chat_template": "<|im_start|>system\nYou help.<|im_end|>"})");
+  CHECK(message() == "You help.");
+  folder.file("tokenizer_config.json", R"({"chat_template": [{"name": "tool_use", "template": ""},
+      {"name": "default", "template": "<|im_start|>system\nYou are named.<|im_end|>"}]})");
+  CHECK(message() == "You are named.");
+  folder.file("chat_template.jinja", "<|im_start|>system\nYou come first.<|im_end|>");
+  CHECK(message() == "You come first.");
+  folder.file("chat_template.jinja", "{{ '<|im_start|>system' }}<|im_start|>system\n{{ content }}<|im_end|>");
+  CHECK(message().empty());
+  folder.file("chat_template.jinja", "<|im_start|>system\nThe end is missing");
+  CHECK(message().empty());
+  std::filesystem::remove(folder / "chat_template.jinja");
+  folder.file("tokenizer_config.json", R"({"chat_template": 5})");
+  CHECK_THROWS_WITH_AS(message(), doctest::Contains("tokenizer_config.json: field chat_template"), Error);
 }
 
 TEST_CASE("Media slots lie between the vision tokens") {

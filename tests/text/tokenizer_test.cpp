@@ -172,6 +172,7 @@ TEST_CASE("Wrong values are refused by the name of their field") {
   check_refused("/added_tokens/0/id", 1, "got 1 for <|endoftext|>");
   check_refused("/added_tokens/0/id", -1, "added_tokens[0].id");
   check_refused("/added_tokens/0/id", 1ull << 40, "added_tokens[0].id");
+  check_refused("/added_tokens/0/id", 4'000'000, "tokens with ids up to 4000000");
   check_refused("/added_tokens/0/id", 2.5, "added_tokens[0].id");
   check_refused("/added_tokens/0/id", "7", "added_tokens[0].id");
   check_refused("/added_tokens/0/content", "", "added_tokens[0].content");
@@ -210,10 +211,24 @@ TEST_CASE("Wrong values are refused by the name of their field") {
   check_says(refusal(file), "byte 90");
 }
 
+TEST_CASE("A key that is there twice is refused") {
+  for (const std::string key : {"\"normalizer\":", "\"type\":", "\"vocab\":", "\"merges\":"}) {
+    std::string text = trained_text();
+    const std::size_t at = text.find(key);
+    REQUIRE(at != std::string::npos);
+    std::string second = key + " null, ";
+    if (key == "\"vocab\":") second = key + " {\"a\": 1}, ";
+    if (key == "\"merges\":") second = key + " [[\"a\", \"b\"]], ";
+    check_says(refusal(text.insert(at, second)), key.substr(0, key.size() - 1) + " twice");
+  }
+}
+
 TEST_CASE("A deep nest of sequences is refused") {
   Json normalizer = {{"type", "NFC"}};
   for (int i = 0; i < 40; ++i) normalizer = {{"type", "Sequence"}, {"normalizers", Json::array({normalizer})}};
   check_refused("/normalizer", normalizer, "nested less deeply");
+  for (int i = 0; i < 40; ++i) normalizer = Json::array({normalizer});
+  check_refused("/anything", normalizer, "nested at most 100 deep");
 }
 
 TEST_CASE("A file cut anywhere is refused, one with any byte changed does not crash") {

@@ -43,4 +43,14 @@ inline void require(bool condition, std::string_view problem, std::string_view w
   }
 }
 
+/// Calls body(). An `Error` that it throws then says `where` before the place, if any, that it named itself.
+template <class Body>
+decltype(auto) located(const std::string& where, const Body& body) {
+  try {
+    return body();
+  } catch (const Error& error) {
+    throw Error(error.problem(), error.where().empty() ? where : where + ", " + error.where(), error.remedy());
+  }
+}
+
 }  // namespace caprl

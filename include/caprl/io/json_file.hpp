@@ -37,6 +37,10 @@ inline std::string parse_problem(const std::string& message) {
   return colon == std::string::npos ? message : message.substr(colon + 2);
 }
 
+/// Values nested more deeply are refused: far more than any file needs, and few enough that whoever walks through them
+/// by recursion has stack for it.
+inline constexpr std::size_t deepest_json = 100;
+
 /// Remembers the keys of every open object, and so finds keys that occur twice, of which parsers keep but one.
 class DuplicateKeys {
  public:
@@ -76,8 +80,13 @@ Json parse_json_at(std::string_view text, const std::string& where, const std::s
   DuplicateKeys keys;
   Json value;
   try {
-    value = Json::parse(
-        text, [&keys](int depth, Json::parse_event_t event, Json& parsed) { return keys(depth, event, parsed); });
+    value = Json::parse(text, [&](int depth, Json::parse_event_t event, Json& parsed) {
+      const bool opens = event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start;
+      if (opens && static_cast<std::size_t>(depth) >= deepest_json) {
+        throw Error("[json] expected values nested at most " + std::to_string(deepest_json) + " deep, got more", where);
+      }
+      return keys(depth, event, parsed);
+    });
   } catch (const Json::parse_error& error) {
     throw Error("[json] " + parse_problem(error.what()), place(error.byte == 0 ? 0 : error.byte - 1), remedy);
   } catch (const Json::exception& error) {  // a number too large for a double

@@ -114,12 +114,16 @@ class SafetensorsFile {
   /// The same, and the shape must be `expected`.
   template <class T>
   Tensor<T> read(const std::string& name, const Shape& expected, Finite finite = Finite::required) const {
-    if (info(name).shape != expected) {
-      throw Error("[safetensors] expected shape " + to_string(expected) + " for tensor " + name + ", got " +
-                      to_string(info(name).shape),
-                  path().string(), "the file does not fit the model's config.json");
-    }
+    require_shape(name, expected);
     return read<T>(name, finite);
+  }
+
+  /// Throws Error unless there is such a tensor and its shape is `expected`.
+  void require_shape(const std::string& name, const Shape& expected) const {
+    if (info(name).shape == expected) return;
+    throw Error("[safetensors] expected shape " + to_string(expected) + " for tensor " + name + ", got " +
+                    to_string(info(name).shape),
+                path().string(), "the file does not fit the model's config.json");
   }
 
  private:

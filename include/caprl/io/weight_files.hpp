@@ -36,10 +36,17 @@ class WeightFiles {
   /// A copy of shape `expected`, converted to T; see `SafetensorsFile::read`.
   template <class T>
   Tensor<T> read(const std::string& name, const Shape& expected) const {
-    return files_.at(file_of_.at(name)).template read<T>(name, expected);
+    return file_with(name).template read<T>(name, expected);
+  }
+
+  /// Throws Error unless the shape of a tensor that is there is `expected`.
+  void require_shape(const std::string& name, const Shape& expected) const {
+    file_with(name).require_shape(name, expected);
   }
 
  private:
+  const SafetensorsFile& file_with(const std::string& name) const { return files_.at(file_of_.at(name)); }
+
   void add_file(const std::filesystem::path& path) {
     files_.emplace_back(path);
     for (const auto& [name, tensor] : files_.back().tensors()) {
@@ -61,8 +68,10 @@ class WeightFiles {
       listed[file].push_back(tensor);
     }
     for (const auto& [file, names] : listed) {
-      add_file(folder / file);
-      require_names(files_.back(), names);
+      located(path_.string(), [&, &name = file, &tensors = names] {
+        add_file(folder / name);
+        require_names(files_.back(), tensors);
+      });
     }
   }
 

@@ -70,10 +70,14 @@ inline void require_all_steps(const JsonFields& fields) {
   }
 }
 
+/// Far above any model's, and low enough for products.
+inline constexpr Index largest_patch_pixels = 1024, largest_merge = 64, most_frames_per_patch = 64;
+
 inline VisionPatchSettings read_patch_settings(const JsonFields& fields, VisionPatchSettings settings) {
-  settings.patch_pixels = positive_or(fields, "patch_size", settings.patch_pixels, 1024);
-  settings.merge = positive_or(fields, "merge_size", settings.merge, 64);
-  settings.frames_per_patch = positive_or(fields, "temporal_patch_size", settings.frames_per_patch, 64);
+  settings.patch_pixels = positive_or(fields, "patch_size", settings.patch_pixels, largest_patch_pixels);
+  settings.merge = positive_or(fields, "merge_size", settings.merge, largest_merge);
+  settings.frames_per_patch =
+      positive_or(fields, "temporal_patch_size", settings.frames_per_patch, most_frames_per_patch);
   settings.mean = channels_or(fields, "image_mean", settings.mean);
   settings.deviation = channels_or(fields, "image_std", settings.deviation);
   for (const float deviation : settings.deviation) {
@@ -97,21 +101,22 @@ inline ResizeFilter read_filter(const JsonFields& fields) {
 /// size.shortest_edge and size.longest_edge, which are pixels of an area in spite of their names; the older min_pixels
 /// and max_pixels go before them where the class knows these.
 inline PixelBudget read_pixel_budget(const JsonFields& fields, PixelBudget budget, bool knows_min_and_max_pixels) {
-  constexpr Index largest = Index{1} << 40;
+  // Every picture is grown to the minimum; the maximum, which only shrinks, may stand for none.
+  constexpr Index largest_minimum = Index{1} << 26, largest = Index{1} << 40;
   const bool older_minimum = knows_min_and_max_pixels && fields.has("min_pixels"),
              older_maximum = knows_min_and_max_pixels && fields.has("max_pixels");
   if (fields.has("size")) {
     const JsonFields size = fields.object("size");
     if (!older_minimum || size.has("shortest_edge")) {
       size.get<Index>("shortest_edge");  // an error where it is missing: half a size has no meaning to the class
-      budget.minimum = positive_or(size, "shortest_edge", budget.minimum, largest);
+      budget.minimum = positive_or(size, "shortest_edge", budget.minimum, largest_minimum);
     }
     if (!older_maximum || size.has("longest_edge")) {
       size.get<Index>("longest_edge");
       budget.maximum = positive_or(size, "longest_edge", budget.maximum, largest);
     }
   }
-  if (older_minimum) budget.minimum = positive_or(fields, "min_pixels", budget.minimum, largest);
+  if (older_minimum) budget.minimum = positive_or(fields, "min_pixels", budget.minimum, largest_minimum);
   if (older_maximum) budget.maximum = positive_or(fields, "max_pixels", budget.maximum, largest);
   if (budget.minimum > budget.maximum) {
     throw fields.error("size", "expected no more pixels at least (" + std::to_string(budget.minimum) +

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -13,40 +14,62 @@ namespace detail {
 
 /// Far above any model's sizes, and low enough that products of a few of them do not overflow.
 inline constexpr Index largest_model_size = Index{1} << 24;
+inline constexpr Index most_model_layers = 4096;
 
-inline void require_size(const JsonFields& fields, const char* name, Index value) {
-  if (value < 1 || value > largest_model_size) {
-    throw fields.error(name, "expected 1 to " + std::to_string(largest_model_size) + ", got " + std::to_string(value));
+inline void require_size(const JsonFields& fields, const char* name, Index value, Index largest = largest_model_size) {
+  if (value < 1 || value > largest) {
+    throw fields.error(name, "expected 1 to " + std::to_string(largest) + ", got " + std::to_string(value));
   }
 }
 
-inline Index get_size(const JsonFields& fields, const char* name) {
+inline Index get_size(const JsonFields& fields, const char* name, Index largest = largest_model_size) {
   const auto value = fields.get<Index>(name);
-  require_size(fields, name, value);
+  require_size(fields, name, value, largest);
   return value;
+}
+
+/// The number of rows that settings make of sizes which are in bounds by themselves.
+inline void require_product(const JsonFields& fields, const char* name, const std::string& product, Index value) {
+  if (value <= largest_model_size) return;
+  throw fields.error(name, "expected " + product + " of at most " + std::to_string(largest_model_size) + ", got " +
+                               std::to_string(value));
 }
 
 }  // namespace detail
 
-/// The sizes of a transformer's blocks from Hugging Face's field names; head_dim and num_key_value_heads may be absent.
-inline BlockSettings read_block_settings(const JsonFields& fields) {
+/// What a config.json that leaves a field out means: the defaults of a family's configuration class in
+/// transformers 5.24.
+struct DecoderDefaults {
+  double rope_theta = 10000;
+  double norm_epsilon = 1e-6;
+  Index key_value_heads = 0;  ///< 0: as many as attention heads, which null means for every family
+  Index head_size = 0;        ///< 0: hidden_size / num_attention_heads
+};
+
+/// The sizes of a transformer's blocks from Hugging Face's field names; head_dim, num_key_value_heads and rms_norm_eps
+/// may be absent.
+inline BlockSettings read_block_settings(const JsonFields& fields, const DecoderDefaults& defaults = {}) {
   BlockSettings block;
   block.hidden_size = detail::get_size(fields, "hidden_size");
   block.intermediate_size = detail::get_size(fields, "intermediate_size");
   block.attention_heads = detail::get_size(fields, "num_attention_heads");
-  block.key_value_heads = fields.get_or<Index>("num_key_value_heads", block.attention_heads);
+  const bool class_decides = defaults.key_value_heads > 0 && !fields.value().contains("num_key_value_heads");
+  block.key_value_heads =
+      fields.get_or<Index>("num_key_value_heads", class_decides ? defaults.key_value_heads : block.attention_heads);
   detail::require_size(fields, "num_key_value_heads", block.key_value_heads);
   if (block.attention_heads % block.key_value_heads != 0) {
     throw fields.error("num_key_value_heads", "expected a divisor of num_attention_heads (" +
                                                   std::to_string(block.attention_heads) + "), got " +
                                                   std::to_string(block.key_value_heads));
   }
-  block.head_size = fields.get_or<Index>("head_dim", block.hidden_size / block.attention_heads);
+  const Index shared = block.hidden_size / block.attention_heads;
+  block.head_size = fields.get_or<Index>("head_dim", defaults.head_size > 0 ? defaults.head_size : shared);
   detail::require_size(fields, "head_dim", block.head_size);
   if (block.head_size % 2 != 0) {
     throw fields.error("head_dim", "expected an even number, got " + std::to_string(block.head_size));
   }
-  block.norm_epsilon = detail::get_positive_number_or(fields, "rms_norm_eps", 1e-6);
+  detail::require_product(fields, "head_dim", "a product with num_attention_heads", block.query_columns());
+  block.norm_epsilon = detail::get_positive_number_or(fields, "rms_norm_eps", defaults.norm_epsilon);
   return block;
 }
 
@@ -65,16 +88,22 @@ enum class DecoderFamily { llama, qwen2, qwen3 };
 
 namespace detail {
 
-/// What a family's name in config.json, and that of its class, are.
-struct DecoderFamilyNames {
+/// What a family's name in config.json, and that of its class, are, and what that class takes for absent fields.
+struct DecoderFamilyEntry {
   DecoderFamily family;
   const char* model_type;
   const char* architecture;
+  DecoderDefaults defaults;
 };
 
-inline constexpr DecoderFamilyNames decoder_families[] = {{DecoderFamily::llama, "llama", "LlamaForCausalLM"},
-                                                          {DecoderFamily::qwen2, "qwen2", "Qwen2ForCausalLM"},
-                                                          {DecoderFamily::qwen3, "qwen3", "Qwen3ForCausalLM"}};
+inline constexpr DecoderFamilyEntry decoder_families[] = {
+    {DecoderFamily::llama, "llama", "LlamaForCausalLM", {}},
+    {DecoderFamily::qwen2, "qwen2", "Qwen2ForCausalLM", {.key_value_heads = 32}},
+    {DecoderFamily::qwen3, "qwen3", "Qwen3ForCausalLM", {.key_value_heads = 32, .head_size = 128}}};
+
+inline const DecoderDefaults& defaults_of(DecoderFamily family) {
+  return std::ranges::find(decoder_families, family, &DecoderFamilyEntry::family)->defaults;
+}
 
 inline DecoderFamily read_decoder_family(const JsonFields& fields, const char* name = "model_type") {
   const auto type = fields.get<std::string>(name);
@@ -130,20 +159,27 @@ inline void require_sections(const JsonFields& fields, const DecoderSettings& se
 
 }  // namespace detail
 
-/// A decoder's configuration of the given family, as in config.json. Throws Error on what `Decoder` does not have:
-/// sliding windows, another activation than silu, unknown kinds of rotary scaling.
-inline DecoderSettings read_decoder_settings(DecoderFamily family, const JsonFields& fields) {
+/// A decoder's configuration of the given family, as in config.json, with `defaults` for what that leaves out. Throws
+/// Error on what `Decoder` does not have: sliding windows, another activation than silu, unknown kinds of rotary
+/// scaling.
+inline DecoderSettings read_decoder_settings(DecoderFamily family, const JsonFields& fields,
+                                             const DecoderDefaults& defaults) {
   DecoderSettings settings;
-  settings.block = read_block_settings(fields);
-  settings.layers = detail::get_size(fields, "num_hidden_layers");
+  settings.block = read_block_settings(fields, defaults);
+  settings.layers = detail::get_size(fields, "num_hidden_layers", detail::most_model_layers);
   settings.vocabulary_size = detail::get_size(fields, "vocab_size");
   settings.maximum_positions = detail::get_size(fields, "max_position_embeddings");
-  settings.rotary = read_rotary_frequencies(fields, settings.maximum_positions);
+  settings.rotary = read_rotary_frequencies(fields, settings.maximum_positions, defaults.rope_theta);
   detail::require_sections(fields, settings);
   settings.tied_embeddings = fields.get_or<bool>("tie_word_embeddings", false);
   detail::refuse_other_blocks(fields);
   detail::read_block_options(family, fields, settings.block);
   return settings;
+}
+
+/// The same with the family's own defaults.
+inline DecoderSettings read_decoder_settings(DecoderFamily family, const JsonFields& fields) {
+  return read_decoder_settings(family, fields, detail::defaults_of(family));
 }
 
 /// The same, of the family that "model_type" names.

@@ -27,7 +27,6 @@ namespace detail {
 /// One number or a list of them.
 inline std::vector<Token> read_end_tokens(const JsonFields& fields) {
   constexpr const char* name = "eos_token_id";
-  if (!fields.has(name)) return {};
   const auto tokens =
       fields.raw(name).is_array() ? fields.get<std::vector<Token>>(name) : std::vector<Token>{fields.get<Token>(name)};
   for (const Token token : tokens) {
@@ -36,27 +35,39 @@ inline std::vector<Token> read_end_tokens(const JsonFields& fields) {
   return tokens;
 }
 
-}  // namespace detail
-
-/// Reads `folder`/generation_config.json; where there is no such file, the defaults. Other fields, such as those of
-/// beam search, are not looked at. Throws Error naming a field that is not as expected.
-inline GenerationConfig load_generation_config(const std::filesystem::path& folder) {
-  const std::filesystem::path file = folder / "generation_config.json";
-  GenerationConfig config;
-  if (!std::filesystem::exists(file)) return config;
-  const Json json = load_json(file);
-  const JsonFields fields(json, file.string());
+/// The fields that are there, in the place of those of `config`.
+inline GenerationConfig read_generation_config(const JsonFields& fields, GenerationConfig config) {
   config.draws = fields.get_or("do_sample", config.draws);
-  config.temperature = detail::get_positive_number_or(fields, "temperature", config.temperature);
+  config.temperature = get_positive_number_or(fields, "temperature", config.temperature);
   config.top_k = fields.get_or("top_k", config.top_k);
   if (config.top_k < 0) throw fields.error("top_k", "expected at least 0, got " + std::to_string(config.top_k));
   config.top_p = fields.get_or("top_p", config.top_p);
   if (!(config.top_p >= 0 && config.top_p <= 1)) {
     throw fields.error("top_p", "expected a number from 0 to 1, got " + std::to_string(config.top_p));
   }
-  config.repetition_penalty = detail::get_positive_number_or(fields, "repetition_penalty", config.repetition_penalty);
-  config.end_tokens = detail::read_end_tokens(fields);
+  config.repetition_penalty = get_positive_number_or(fields, "repetition_penalty", config.repetition_penalty);
+  if (fields.has("eos_token_id")) config.end_tokens = read_end_tokens(fields);
   return config;
+}
+
+}  // namespace detail
+
+/// Reads `folder`/generation_config.json. Where there is no such file, config.json may have the same fields, or its
+/// text_config, which comes second; a generation_config.json without end tokens has none, whatever config.json says. So
+/// does transformers 5.24. Other fields, such as those of beam search, are not looked at. Throws Error naming a field
+/// that is not as expected.
+inline GenerationConfig load_generation_config(const std::filesystem::path& folder) {
+  const std::filesystem::path own = folder / "generation_config.json", model = folder / "config.json";
+  const bool has_own = std::filesystem::exists(own);
+  if (!has_own && !std::filesystem::exists(model)) return {};
+  const std::filesystem::path& file = has_own ? own : model;
+  const Json json = load_json(file);
+  const JsonFields fields(json, file.string());
+  GenerationConfig config;
+  if (!has_own && fields.has("text_config")) {
+    config = detail::read_generation_config(fields.object("text_config"), config);
+  }
+  return detail::read_generation_config(fields, config);
 }
 
 }  // namespace caprl

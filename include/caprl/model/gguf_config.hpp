@@ -64,13 +64,14 @@ class GgufArchitecture {
 inline void translate_gguf_sizes(GgufArchitecture& keys, Json& config) {
   config["num_hidden_layers"] = keys.get<Index>("block_count");
   config["max_position_embeddings"] = keys.get<Index>("context_length");
-  config["hidden_size"] = keys.get<Index>("embedding_length");
+  const auto width = keys.get<Index>("embedding_length");
+  config["hidden_size"] = width;
   config["intermediate_size"] = keys.get<Index>("feed_forward_length");
   const auto heads = keys.get<Index>("attention.head_count");
   config["num_attention_heads"] = heads;
+  config["head_dim"] = keys.get_or<Index>("attention.key_length", width / std::max<Index>(heads, 1));
   config["num_key_value_heads"] = keys.get_or<Index>("attention.head_count_kv", heads);
   config["rms_norm_eps"] = keys.get<double>("attention.layer_norm_rms_epsilon");
-  if (keys.has("attention.key_length")) config["head_dim"] = keys.get<Index>("attention.key_length");
 }
 
 /// "rope.scaling.*" as Hugging Face's "rope_scaling".

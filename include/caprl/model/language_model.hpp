@@ -26,8 +26,8 @@ ModelFolder<Decoder<T>> load_language_model(const std::filesystem::path& folder)
   if (std::filesystem::is_regular_file(folder)) return load_gguf_language_model<T>(folder);
   const std::filesystem::path config = folder / "config.json";
   const Json json = load_json(config);
-  Decoder<T> model(read_decoder_settings(JsonFields(json, config.string())));
-  load_weights<T>(model, WeightFiles(folder));
+  const DecoderSettings settings = read_decoder_settings(JsonFields(json, config.string()));
+  Decoder<T> model = load_model<Decoder, T>(settings, WeightFiles(folder));
   return {std::move(model), Tokenizer::from_file(folder / "tokenizer.json"), folder};
 }
 

@@ -115,20 +115,40 @@ std::vector<NamedBlock<T, Device>> lora_blocks(const Module& module) {
   return blocks;
 }
 
-/// W += scale B A for every adapter: the model computes the same, at the price of one without adapters. The weights
-/// before are kept. Throws Error if there is nothing to merge.
-template <class T, class Device = Cpu, class Module>
-void merge_lora(const Module& module) {
+namespace detail {
+
+/// W += scale B A for every adapter that is not merged, after before_change(adapter, its rows of W).
+template <class T, class Device, class Module, class BeforeChange>
+void add_adapters_to_weights(const Module& module, const BeforeChange& before_change) {
   bool any = false;
   for_each_adapter<T, Device>(module, [&](const LinearRows<T, Device>& rows, LoraAdapter<T, Device>& adapter) {
     if (adapter.merged()) return;
     any = true;
     const Tensor<T, Device> weight = rows.layer.weight.value().slice(rows.begin, rows.end);
-    adapter.unmerged = weight.clone();
+    before_change(adapter, weight);
     gemm<T>(Device{}, Transpose::no, Transpose::no, adapter.term.scale, adapter.term.b.rows(), adapter.term.a.rows(),
             T{1}, weight.rows());
   });
   require(any, "[merge_lora] expected adapters that are not merged, got none");
+}
+
+}  // namespace detail
+
+/// W += scale B A for every adapter: the model computes the same, at the price of one without adapters. The weights
+/// before are kept, which takes as much memory again as the adapted layers. Throws Error if there is nothing to merge.
+template <class T, class Device = Cpu, class Module>
+void merge_lora(const Module& module) {
+  detail::add_adapters_to_weights<T, Device>(
+      module,
+      [](LoraAdapter<T, Device>& adapter, const Tensor<T, Device>& weight) { adapter.unmerged = weight.clone(); });
+}
+
+/// The same for good, for a model that is not trained on: nothing is kept, and the model has no adapters afterwards
+/// (PEFT's merge_and_unload).
+template <class T, class Device = Cpu, class Module>
+void merge_and_unload_lora(const Module& module) {
+  detail::add_adapters_to_weights<T, Device>(module, [](const auto&, const auto&) {});
+  for (const auto& rows : linear_layers<T, Device>(module)) rows.layer.adapters->clear();
 }
 
 /// Gives the weights back that were there before `merge_lora`, to the bit. Throws Error if nothing is merged.

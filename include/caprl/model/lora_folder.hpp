@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <filesystem>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,14 +27,31 @@ namespace detail {
 /// PEFT wraps a model twice and names its layers so.
 inline const std::string peft_prefix = "base_model.model.";
 
+inline std::string peft_name(const std::string& layer, const char* factor) {
+  return peft_prefix + layer + ".lora_" + factor + ".weight";
+}
+
 /// A and B of every adapter, merged or not, as PEFT names them.
 template <class T, class Device, class Module>
 std::vector<NamedBlock<T, Device>> peft_blocks(const Module& module) {
   std::vector<NamedBlock<T, Device>> blocks;
   for_each_adapter<T, Device>(module, [&](const LinearRows<T, Device>& rows, const LoraAdapter<T, Device>& adapter) {
-    blocks.push_back(whole_block(peft_prefix + rows.name + ".lora_A.weight", adapter.term.a));
-    blocks.push_back(whole_block(peft_prefix + rows.name + ".lora_B.weight", adapter.term.b));
+    blocks.push_back(whole_block(peft_name(rows.name, "A"), adapter.term.a));
+    blocks.push_back(whole_block(peft_name(rows.name, "B"), adapter.term.b));
   });
+  return blocks;
+}
+
+/// The names and shapes of the adapters that these settings put on a model.
+template <class T, class Device, class Module>
+std::vector<NamedBlock<T, ShapesOnly>> peft_shapes(const Module& module, const LoraSettings& settings) {
+  std::vector<NamedBlock<T, ShapesOnly>> blocks;
+  for (const auto& rows : target_layers(linear_layers<T, Device>(module), settings.targets, false)) {
+    const Parameter<T, ShapesOnly> a({settings.rank, rows.layer.weight.shape()[1]});
+    const Parameter<T, ShapesOnly> b({rows.end - rows.begin, settings.rank});
+    blocks.push_back(whole_block(peft_name(rows.name, "A"), a));
+    blocks.push_back(whole_block(peft_name(rows.name, "B"), b));
+  }
   return blocks;
 }
 
@@ -40,7 +59,8 @@ inline LoraTargets read_lora_targets(const JsonFields& fields) {
   const Json& value = fields.raw("target_modules");
   if (value.is_array()) return fields.get<std::vector<std::string>>("target_modules");
   const auto word = fields.get<std::string>("target_modules");
-  return word == "all-linear" ? LoraTargets::all_linear() : LoraTargets(NamePattern(word));
+  if (word == "all-linear") return LoraTargets::all_linear();
+  return located(fields.where() + ", target_modules", [&] { return LoraTargets(NamePattern(word)); });
 }
 
 /// Throws Error for a field that asks for what is not done here. Those of this list say nothing of what an adapter
@@ -116,6 +136,9 @@ inline LoraSettings read_lora_settings(const std::filesystem::path& config) {
     throw fields.error("r", "expected 1 to " + std::to_string(most) + ", got " + std::to_string(settings.rank));
   }
   if (!(settings.dropout >= 0 && settings.dropout < 1)) throw fields.error("lora_dropout", "expected 0 to below 1");
+  if (std::abs(settings.alpha) > static_cast<double>(std::numeric_limits<float>::max())) {
+    throw fields.error("lora_alpha", "expected a number within single precision");
+  }
   return settings;
 }
 
@@ -123,8 +146,11 @@ inline LoraSettings read_lora_settings(const std::filesystem::path& config) {
 /// that the targets match. Throws Error naming the field or tensor that is not as expected.
 template <class T, class Device = Cpu, class Module>
 LoraSettings load_lora(const Module& module, const std::filesystem::path& folder) {
-  LoraSettings settings = read_lora_settings(folder / "adapter_config.json");
+  const std::filesystem::path config = folder / "adapter_config.json";
+  LoraSettings settings = read_lora_settings(config);
   const SafetensorsFile file(folder / "adapter_model.safetensors");
+  const auto expected = located(config.string(), [&] { return detail::peft_shapes<T, Device>(module, settings); });
+  require_blocks(expected, file);  // before memory is taken: a wrong rank asks for no more numbers than the file has
   detail::attach_adapters<T, Device>(module, settings, 0, false);
   load_weights(detail::peft_blocks<T, Device>(module), file);
   return settings;

@@ -28,15 +28,16 @@ struct CompanionFile {
   std::string otherwise = {};
 };
 
-/// Writes the folder at once or not at all. `tokenizer_file` is copied into it, and so are the text files that stand
-/// beside it.
+/// Writes the folder at once or not at all. `tokenizer_file` is copied into it, with its chat template and those of the
+/// text files `companions` that stand beside it.
 template <class T, class Model>
 void save_model_folder(const Model& model, const Json& config, const std::filesystem::path& tokenizer_file,
                        const std::filesystem::path& folder, WeightFormat format,
-                       const std::vector<CompanionFile>& companions = {}) {
+                       std::vector<CompanionFile> companions = {}) {
   AtomicDirectory directory(folder);
   write_file_atomically(directory.path() / "config.json", config.dump(2) + "\n");
   write_file_atomically(directory.path() / "tokenizer.json", read_text_file(tokenizer_file));
+  companions.insert(companions.end(), {{"tokenizer_config.json"}, {"chat_template.jinja"}});
   for (const auto& [name, otherwise] : companions) {
     const std::filesystem::path beside = tokenizer_file.parent_path() / name;
     const std::string text = std::filesystem::exists(beside) ? read_text_file(beside) : otherwise;

@@ -66,14 +66,13 @@ struct Qwen25Vl {
 /// Throws Error naming the file and field, or the tensor, that is not as expected.
 template <class T = float>
 Qwen25Vl<T> load_qwen25_vl_model(const std::filesystem::path& folder, const Qwen25VlSettings& settings) {
-  Qwen25Vl<T> model(settings);
   const WeightFiles files(folder);
-  auto blocks = named_blocks<T>(model);
-  if (files.contains(detail::nested_name("model.norm.weight"))) {
-    for (auto& block : blocks) block.name = detail::nested_name(block.name);
-  }
-  load_weights(blocks, files);
-  return model;
+  const bool by_modules = files.contains(detail::nested_name("model.norm.weight"));
+  return load_model<Qwen25Vl, T>(settings, files, [by_modules](const auto& model) {
+    auto blocks = OwnBlocks{}(model);
+    for (auto& block : blocks) block.name = by_modules ? detail::nested_name(block.name) : block.name;
+    return blocks;
+  });
 }
 
 template <class T = float>

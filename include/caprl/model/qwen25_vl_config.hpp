@@ -21,12 +21,16 @@ struct Qwen25VlSettings {
 
 namespace detail {
 
+/// Those of Qwen2_5_VLTextConfig.
+inline constexpr DecoderDefaults qwen25_vl_defaults{.rope_theta = 1e6, .norm_epsilon = 1e-5, .key_value_heads = 8};
+
 inline Qwen25VisionSettings read_qwen25_vision_settings(const JsonFields& fields) {
-  Qwen25VisionSettings vision{.block = read_vision_block(fields, "silu"),
-                              .layers = get_size(fields, "depth"),
-                              .patch_size = get_size(fields, "patch_size"),
-                              .temporal_patch_size = get_size(fields, "temporal_patch_size"),
-                              .spatial_merge_size = get_size(fields, "spatial_merge_size"),
+  const BlockSettings block = read_vision_block(fields, "silu");
+  Qwen25VisionSettings vision{.block = block,
+                              .layers = get_size(fields, "depth", most_model_layers),
+                              .patch_size = get_size(fields, "patch_size", largest_patch_pixels),
+                              .temporal_patch_size = get_size(fields, "temporal_patch_size", most_frames_per_patch),
+                              .spatial_merge_size = get_merge_size(fields, block),
                               .window_size = get_size(fields, "window_size"),
                               .full_attention = fields.get<std::vector<Index>>("fullatt_block_indexes"),
                               .output_size = get_size(fields, "out_hidden_size"),
@@ -57,7 +61,7 @@ inline Qwen25VlSettings read_qwen25_vl_settings(const std::filesystem::path& con
   const JsonFields text = fields.has("text_config") ? fields.object("text_config") : fields;
   const JsonFields vision = fields.object("vision_config");
   Qwen25VlSettings settings{.vision = detail::read_qwen25_vision_settings(vision),
-                            .language = read_decoder_settings(DecoderFamily::qwen2, text)};
+                            .language = read_decoder_settings(DecoderFamily::qwen2, text, detail::qwen25_vl_defaults)};
   settings.language.tied_embeddings |= fields.get_or<bool>("tie_word_embeddings", false);
   detail::require_fitting_language(text, vision, settings.language, settings.vision.output_size);
   settings.tokens = detail::read_media_tokens(fields, settings.language.vocabulary_size);

@@ -63,9 +63,7 @@ struct Qwen3Vl {
 /// field, or the tensor, that is not as expected.
 template <class T = float>
 Qwen3Vl<T> load_qwen3_vl_model(const std::filesystem::path& folder, const Qwen3VlSettings& settings) {
-  Qwen3Vl<T> model(settings);
-  load_weights<T>(model, WeightFiles(folder));
-  return model;
+  return load_model<Qwen3Vl, T>(settings, WeightFiles(folder));
 }
 
 template <class T = float>

@@ -22,6 +22,9 @@ struct Qwen3VlSettings {
 
 namespace detail {
 
+/// Those of Qwen3VLTextConfig.
+inline constexpr DecoderDefaults qwen3_vl_defaults{.rope_theta = 500'000, .key_value_heads = 32, .head_size = 128};
+
 inline Index read_table_side(const JsonFields& fields) {
   const Index positions = get_size(fields, "num_position_embeddings");
   const auto side = static_cast<Index>(std::lround(std::sqrt(static_cast<double>(positions))));
@@ -30,15 +33,17 @@ inline Index read_table_side(const JsonFields& fields) {
 }
 
 inline Qwen3VisionSettings read_qwen3_vision_settings(const JsonFields& fields) {
-  const Qwen3VisionSettings vision{.block = read_vision_block(fields, "gelu_pytorch_tanh"),
-                                   .layers = get_size(fields, "depth"),
-                                   .patch_size = get_size(fields, "patch_size"),
-                                   .temporal_patch_size = get_size(fields, "temporal_patch_size"),
-                                   .spatial_merge_size = get_size(fields, "spatial_merge_size"),
-                                   .table_side = read_table_side(fields),
-                                   .deep_layers = fields.get<std::vector<Index>>("deepstack_visual_indexes"),
-                                   .output_size = get_size(fields, "out_hidden_size"),
-                                   .rotary_theta = read_vision_theta(fields)};
+  const BlockSettings block = read_vision_block(fields, "gelu_pytorch_tanh");
+  const Qwen3VisionSettings vision{
+      .block = block,
+      .layers = get_size(fields, "depth", most_model_layers),
+      .patch_size = get_size(fields, "patch_size", largest_patch_pixels),
+      .temporal_patch_size = get_size(fields, "temporal_patch_size", most_frames_per_patch),
+      .spatial_merge_size = get_merge_size(fields, block),
+      .table_side = read_table_side(fields),
+      .deep_layers = fields.get<std::vector<Index>>("deepstack_visual_indexes"),
+      .output_size = get_size(fields, "out_hidden_size"),
+      .rotary_theta = read_vision_theta(fields)};
   Index before = -1;
   for (const Index layer : vision.deep_layers) {
     if (layer <= before || layer >= vision.layers) {
@@ -59,7 +64,7 @@ inline Qwen3VlSettings read_qwen3_vl_settings(const std::filesystem::path& confi
   detail::require_model_type(fields, "qwen3_vl");
   const JsonFields text = fields.object("text_config"), vision = fields.object("vision_config");
   Qwen3VlSettings settings{.vision = detail::read_qwen3_vision_settings(vision),
-                           .language = read_decoder_settings(DecoderFamily::qwen3, text)};
+                           .language = read_decoder_settings(DecoderFamily::qwen3, text, detail::qwen3_vl_defaults)};
   settings.language.rotary.interleaved = true;  // as the model's own code has it, whether the file says so or not
   settings.language.tied_embeddings |= fields.get_or<bool>("tie_word_embeddings", false);
   detail::require_fitting_language(text, vision, settings.language, settings.vision.output_size);

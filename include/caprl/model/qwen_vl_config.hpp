@@ -80,6 +80,14 @@ inline BlockSettings read_vision_block(const JsonFields& fields, const std::stri
   return block;
 }
 
+/// Patches a side that become one token: merge^2 rows of the tower are one row of its last layers.
+inline Index get_merge_size(const JsonFields& fields, const BlockSettings& block) {
+  constexpr const char* name = "spatial_merge_size";
+  const Index merge = get_size(fields, name, largest_merge);
+  require_product(fields, name, "a square times hidden_size", merge * merge * block.hidden_size);
+  return merge;
+}
+
 inline double read_vision_theta(const JsonFields& fields) {
   if (!fields.has("rope_parameters")) return 10000;
   const JsonFields rope = fields.object("rope_parameters");
@@ -133,9 +141,7 @@ inline std::vector<CompanionFile> processor_files(const VisionPreprocessing& pre
   return {{"preprocessor_config.json", image_preprocessing_json(preprocessing.images).dump(2) + "\n"},
           {"video_preprocessor_config.json", video_preprocessing_json(preprocessing.videos).dump(2) + "\n"},
           {"processor_config.json"},
-          {"tokenizer_config.json"},
           {"chat_template.json"},
-          {"chat_template.jinja"},
           {"generation_config.json"}};
 }
 
@@ -170,7 +176,9 @@ VisionPreprocessing load_fitting_preprocessing(const std::filesystem::path& fold
                     std::to_string(tower.spatial_merge_size) + " and " + std::to_string(tower.temporal_patch_size) +
                     "; got " + std::to_string(patches.patch_pixels) + ", " + std::to_string(patches.merge) + " and " +
                     std::to_string(patches.frames_per_patch),
-                folder.string(), "take the processor's files from the folder that the model came from");
+                folder.string(),
+                "take " + std::string(detail::processor_config_name) +
+                    ", or preprocessor_config.json and video_preprocessor_config.json, from where the model came");
   }
   return preprocessing;
 }

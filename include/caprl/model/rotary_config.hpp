@@ -70,9 +70,11 @@ inline std::string read_rope_type(const JsonFields& fields) {
 
 /// Reads the rotary angles of a config.json: "rope_parameters", where transformers 5 writes them, or "rope_theta" with
 /// "rope_scaling", as before. "mrope_section" may stand beside any kind of scaling; where it was the only thing to say,
-/// earlier versions call the kind "mrope". Throws Error for a kind of scaling that is not known.
-inline RotaryFrequencies read_rotary_frequencies(const JsonFields& config, Index maximum_positions) {
-  RotaryFrequencies rotary{.theta = detail::get_positive_number_or(config, "rope_theta", 10000), .scaling = {}};
+/// earlier versions call the kind "mrope". `default_theta`: where none is said. Throws Error for a kind of scaling that
+/// is not known.
+inline RotaryFrequencies read_rotary_frequencies(const JsonFields& config, Index maximum_positions,
+                                                 double default_theta) {
+  RotaryFrequencies rotary{.theta = detail::get_positive_number_or(config, "rope_theta", default_theta), .scaling = {}};
   const char* name = config.has("rope_parameters") ? "rope_parameters" : "rope_scaling";
   if (!config.has(name)) return rotary;
   const JsonFields fields = config.object(name);

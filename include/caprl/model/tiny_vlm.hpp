@@ -82,10 +82,10 @@ inline TinyVlmSettings read_tiny_vlm_settings(const std::filesystem::path& confi
   settings.language = read_decoder_settings(DecoderFamily::llama, fields.object("text_config"));
   const JsonFields vision = fields.object("vision_config");
   settings.vision.block = read_block_settings(vision);
-  settings.vision.layers = detail::get_size(vision, "num_hidden_layers");
-  settings.vision.image_size = detail::get_size(vision, "image_size");
+  settings.vision.layers = detail::get_size(vision, "num_hidden_layers", detail::most_model_layers);
+  settings.vision.image_size = detail::get_size(vision, "image_size", 4096);
   settings.vision.temporal_patch_size = vision.get_or<Index>("temporal_patch_size", 1);
-  detail::require_size(vision, "temporal_patch_size", settings.vision.temporal_patch_size);
+  detail::require_size(vision, "temporal_patch_size", settings.vision.temporal_patch_size, 64);
   settings.vision.stem_channels = vision.get<std::vector<Index>>("stem_channels");
   for (const Index channels : settings.vision.stem_channels) detail::require_size(vision, "stem_channels", channels);
   settings.vision.output_size = settings.language.block.hidden_size;
@@ -119,8 +119,8 @@ inline Json tiny_vlm_config(const TinyVlmSettings& settings) {
 
 template <class T = float>
 ModelFolder<TinyVlm<T>> load_tiny_vlm(const std::filesystem::path& folder) {
-  TinyVlm<T> model(read_tiny_vlm_settings(folder / "config.json"));
-  load_weights<T>(model, WeightFiles(folder));
+  const TinyVlmSettings settings = read_tiny_vlm_settings(folder / "config.json");
+  TinyVlm<T> model = load_model<TinyVlm, T>(settings, WeightFiles(folder));
   return {std::move(model), Tokenizer::from_file(folder / "tokenizer.json"), folder};
 }
 

@@ -21,13 +21,21 @@ void read_into(const File& file, const std::string& name, const Tensor<T, Device
   std::copy_n(read.data(), read.elements(), target.data());
 }
 
+/// Throws Error where one of the blocks is missing in a `SafetensorsFile` or `WeightFiles` or has another shape there,
+/// or the file has a tensor that is none of them.
+template <class T, class Device, class File>
+void require_blocks(const std::vector<NamedBlock<T, Device>>& blocks, const File& file) {
+  std::vector<std::string> names;
+  for (const auto& block : blocks) names.push_back(block.name);
+  require_names(file, names);
+  for (const auto& block : blocks) file.require_shape(block.name, block.file_shape());
+}
+
 /// Reads blocks, by their names, from a `SafetensorsFile` or `WeightFiles`. Throws Error where a tensor is missing,
 /// unknown, of another shape or not finite.
 template <class T, class Device, class File>
 void load_weights(const std::vector<NamedBlock<T, Device>>& blocks, const File& file) {
-  std::vector<std::string> names;
-  for (const auto& block : blocks) names.push_back(block.name);
-  require_names(file, names);
+  require_blocks(blocks, file);
   for (const auto& block : blocks) {
     read_into(file, block.name, block.of(block.parameter.value()).reshape(block.file_shape()));
   }
@@ -37,6 +45,25 @@ void load_weights(const std::vector<NamedBlock<T, Device>>& blocks, const File& 
 template <class T, class Module>
 void load_weights(const Module& module, const WeightFiles& files) {
   load_weights(named_blocks<T>(module), files);
+}
+
+/// All blocks of a model on any device, by their own names.
+struct OwnBlocks {
+  template <template <class, class> class Model, class T, class Device>
+  std::vector<NamedBlock<T, Device>> operator()(const Model<T, Device>& model) const {
+    return named_blocks<T, Device>(model);
+  }
+};
+
+/// A model of these settings with the weights of a folder, by the names that `blocks_of(model)` gives them. The files
+/// must hold exactly its tensors; that is known before memory is taken for any, so that wrong settings cannot ask for
+/// more numbers than the files have. Throws Error as `load_weights`.
+template <template <class, class> class Model, class T, class Settings, class BlocksOf = OwnBlocks>
+Model<T, Cpu> load_model(const Settings& settings, const WeightFiles& files, const BlocksOf& blocks_of = {}) {
+  require_blocks(blocks_of(Model<T, ShapesOnly>(settings)), files);
+  Model<T, Cpu> model(settings);
+  load_weights(blocks_of(model), files);
+  return model;
 }
 
 /// What a weight file holds of blocks.

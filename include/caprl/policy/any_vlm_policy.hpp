@@ -38,7 +38,7 @@ inline AnyVlmPolicy load_vlm_policy(const std::filesystem::path& folder, VlmPoli
   for (const Token token : load_generation_config(folder).end_tokens) settings.end_tokens.push_back(token);
   if (!adapter.empty()) {
     load_vlm_lora(loaded.model, adapter);
-    merge_lora<float>(loaded.model);
+    merge_and_unload_lora<float>(loaded.model);
   }
   return AnyVlmPolicy(std::move(loaded.model), loaded.tokenizer, settings);
 }

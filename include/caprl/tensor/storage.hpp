@@ -112,4 +112,9 @@ std::shared_ptr<T[]> allocate_storage(Cpu, Index count) {
   return std::shared_ptr<T[]>(block, [bytes](T* data) { CpuAllocator::instance().release(data, bytes); });
 }
 
+template <class T>
+std::shared_ptr<T[]> allocate_storage(ShapesOnly, Index) {
+  return nullptr;
+}
+
 }  // namespace caprl

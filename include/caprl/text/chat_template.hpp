@@ -54,15 +54,21 @@ inline constexpr const char* qwen2_vl = "You are a helpful assistant.";  ///< Qw
 inline constexpr const char* qwen2_5 = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.";
 }  // namespace default_system
 
-/// The chat format of Qwen (ChatML): <|im_start|>role\ncontent<|im_end|>\n for each message.
+/// The chat format of Qwen (ChatML), <|im_start|>role\ncontent<|im_end|>\n for each message, or that of Llama 3,
+/// <|begin_of_text|> and <|start_header_id|>role<|end_header_id|>\n\ncontent<|eot_id|> for each: which, the tokenizer's
+/// special tokens say (`SpecialTokenIds`). Llama's format: "Prompt format" of Meta's model cards for Llama 3.
 ///
 /// Special tokens are placed as ids and everything else is encoded as plain text, so that no content can begin or end
-/// a turn. The ids are those that Qwen's own template gives, tokenized as a whole.
+/// a turn. The ids are those that the models' own templates give, tokenized as a whole; but contents are written as
+/// they are, where Llama's template drops white space around them.
 class ChatTemplate {
  public:
-  /// A chat that does not begin with a system message is given `default_system_message` as one, unless that is empty.
+  /// A chat that does not begin with a system message is given the tokenizer's default one, unless that is empty.
   /// Throws `Error` where the tokenizer lacks one of the special tokens.
-  explicit ChatTemplate(Tokenizer tokenizer, std::string default_system_message = {})
+  explicit ChatTemplate(const Tokenizer& tokenizer) : ChatTemplate(tokenizer, tokenizer.default_system_message()) {}
+
+  /// The same with `default_system_message` in the place of the tokenizer's.
+  ChatTemplate(Tokenizer tokenizer, std::string default_system_message)
       : tokenizer_(std::move(tokenizer)),
         special_(SpecialTokenIds::of(tokenizer_)),
         default_system_message_(std::move(default_system_message)) {}
@@ -71,13 +77,13 @@ class ChatTemplate {
     require(options.generation_prompt || (options.assistant_prefill.empty() && !options.empty_thinking),
             "[ChatTemplate] expected generation_prompt where the assistant's turn shall begin with something");
     Writer writer{*this, {}, {}};
+    if (special_.is_llama3()) writer.special(special_.text_start);
     if (!default_system_message_.empty() && !messages.empty() && messages[0].role != "system") {
       write_message(ChatMessage::of_text("system", default_system_message_), writer);
     }
     for (const ChatMessage& message : messages) write_message(message, writer);
     if (options.generation_prompt) {
-      writer.special(special_.turn_start);
-      writer.text += "assistant\n";
+      begin_turn("assistant", writer);
       if (options.empty_thinking) {
         writer.special(thinking("<think>"));
         writer.text += "\n\n";
@@ -111,9 +117,18 @@ class ChatTemplate {
     }
   };
 
-  void write_message(const ChatMessage& message, Writer& writer) const {
+  void begin_turn(const std::string& role, Writer& writer) const {
     writer.special(special_.turn_start);
-    writer.text += message.role + "\n";
+    writer.text += role;
+    if (special_.is_llama3()) {
+      writer.special(special_.role_end);
+      writer.text += "\n";
+    }
+    writer.text += "\n";
+  }
+
+  void write_message(const ChatMessage& message, Writer& writer) const {
+    begin_turn(message.role, writer);
     for (const ChatPart& part : message.parts) {
       if (part.kind == ChatPart::Kind::text) {
         writer.text += part.text;
@@ -131,7 +146,7 @@ class ChatTemplate {
       writer.special(special_.vision_end);
     }
     writer.special(special_.turn_end);
-    writer.text += "\n";
+    if (!special_.is_llama3()) writer.text += "\n";
   }
 
   Token thinking(const char* name) const {

@@ -8,6 +8,7 @@
 
 #include "caprl/core/index.hpp"
 #include "caprl/io/gguf_metadata.hpp"
+#include "caprl/text/default_system.hpp"
 #include "caprl/text/spelled_tokens.hpp"
 #include "caprl/text/tokenizer_definition.hpp"
 
@@ -51,6 +52,8 @@ class GgufTokenizerReader {
     read_pre_tokenizer();
     read_tokens();
     read_merges();
+    definition_.default_system_message =
+        default_system_message(metadata_.get_or<std::string>("tokenizer.chat_template", ""));
     return std::move(definition_);
   }
 

@@ -35,8 +35,9 @@ enum class AddedTokens {
 /// Immutable and cheap to copy; may be used from several threads at once.
 class Tokenizer {
  public:
-  /// Reads a tokenizer.json; throws `Error` that names the file and field (see `parse_tokenizer_json`). Programs that
-  /// call it include text/load_tokenizer.hpp, so that the rest need no JSON.
+  /// Reads a tokenizer.json and, of the chat template beside it (chat_template.jinja, else in tokenizer_config.json),
+  /// the default system message; throws `Error` that names the file and field (see `parse_tokenizer_json`). Programs
+  /// that call it include text/load_tokenizer.hpp, so that the rest need no JSON.
   static Tokenizer from_file(const std::filesystem::path& path);
 
   /// The same for text in memory; `source` names it in messages.
@@ -105,6 +106,10 @@ class Tokenizer {
   /// The highest id and 1: the rows that an embedding needs. Some ids below it may be no tokens.
   Index vocabulary_size() const { return state_->table.size(); }
 
+  /// The system message with which the chat template that came with the tokenizer begins a chat that has none; empty
+  /// for none.
+  const std::string& default_system_message() const { return state_->default_system_message; }
+
   bool has(Token token) const { return state_->table.has(token); }
   bool is_special(Token token) const { return has(token) && state_->kind[token] == Kind::special; }
 
@@ -132,6 +137,7 @@ class Tokenizer {
     detail::AddedTokenMatcher normalized_tokens;
     std::vector<AddedToken> added;
     bool normalize_nfc = false;
+    std::string default_system_message;
     std::string source;
   };
 
@@ -173,10 +179,20 @@ class Tokenizer {
 };
 
 inline Tokenizer::State::State(const TokenizerDefinition& definition)
-    : added(definition.added_tokens), normalize_nfc(definition.normalize_nfc), source(definition.source) {
+    : added(definition.added_tokens),
+      normalize_nfc(definition.normalize_nfc),
+      default_system_message(definition.default_system_message),
+      source(definition.source) {
   Token last = -1;
   for (const VocabularyEntry& entry : definition.vocabulary) last = std::max(last, entry.id);
   for (const AddedToken& token : definition.added_tokens) last = std::max(last, token.id);
+  // Ids may have gaps, but a file cannot ask for a table of any size by one id.
+  const auto count = static_cast<Index>(definition.vocabulary.size() + definition.added_tokens.size());
+  if (Index{last} > 1000 + 16 * count) {
+    throw Error("[Tokenizer] expected most ids to be of tokens, got " + std::to_string(count) +
+                    " tokens with ids up to " + std::to_string(last),
+                source);
+  }
   table = detail::TokenTable(Index{last} + 1);
   kind.assign(static_cast<std::size_t>(table.size()), Kind::ordinary);
   add_vocabulary(definition);
@@ -230,11 +246,7 @@ inline void Tokenizer::State::add_steps(const TokenizerDefinition& definition) {
       steps.emplace_back(PrefixSpace{});
       continue;
     }
-    try {
-      steps.emplace_back(SplitPattern(split->pattern));
-    } catch (const Error& problem) {
-      throw Error(problem.problem(), source + ", pre_tokenizer, " + problem.where());
-    }
+    located(source + ", pre_tokenizer", [&] { steps.emplace_back(SplitPattern(split->pattern)); });
   }
 }
 

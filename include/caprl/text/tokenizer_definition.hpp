@@ -56,8 +56,9 @@ struct TokenizerDefinition {
   bool normalize_nfc = false;
   bool ignore_merges = false;  ///< a piece that is in the vocabulary is that token, whatever the merges say
   bool drop_unknown_bytes =
-      false;           ///< bytes without a token are left out of texts; false: such a vocabulary is refused
-  std::string source;  ///< for messages: the file
+      false;  ///< bytes without a token are left out of texts; false: such a vocabulary is refused
+  std::string default_system_message = {};  ///< what the chat template that came along gives a chat that has none
+  std::string source;                       ///< for messages: the file
 };
 
 }  // namespace caprl

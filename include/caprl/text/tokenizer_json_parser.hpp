@@ -9,6 +9,7 @@
 
 #include "caprl/core/error.hpp"
 #include "caprl/core/index.hpp"
+#include "caprl/io/json_file.hpp"
 #include "caprl/text/spelled_tokens.hpp"
 
 namespace caprl::detail {
@@ -53,9 +54,10 @@ class TokenizerJsonParser {
   bool start_object(std::size_t) {
     if (inside_ != Inside::rest) refuse_entry("an object");
     if (at_table("vocab")) {
+      if (!out_.vocabulary.empty()) refuse_second_key();
       inside_ = Inside::vocabulary;
     } else {
-      open_.push_back(insert(nlohmann::json::object()));
+      open(nlohmann::json::object());
     }
     return true;
   }
@@ -65,6 +67,7 @@ class TokenizerJsonParser {
       out_.vocabulary.emplace_back(std::move(value), -1);
     } else {
       key_ = std::move(value);
+      if (open_.back()->contains(key_)) refuse_second_key();
       if (open_.size() == 1) top_key_ = key_;
     }
     return true;
@@ -87,9 +90,10 @@ class TokenizerJsonParser {
     } else if (inside_ != Inside::rest) {
       refuse_entry("a list");
     } else if (at_table("merges")) {
+      if (!out_.merges.empty()) refuse_second_key();
       inside_ = Inside::merges;
     } else {
-      open_.push_back(insert(nlohmann::json::array()));
+      open(nlohmann::json::array());
     }
     return true;
   }
@@ -127,6 +131,18 @@ class TokenizerJsonParser {
     nlohmann::json& parent = *open_.back();
     if (parent.is_array()) return &parent.emplace_back(std::move(value));
     return &(parent[key_] = std::move(value));
+  }
+
+  void open(nlohmann::json value) {
+    if (open_.size() == deepest_json) {
+      throw Error("[Tokenizer] expected values nested at most " + std::to_string(deepest_json) + " deep, got more",
+                  source_);
+    }
+    open_.push_back(insert(std::move(value)));
+  }
+
+  [[noreturn]] void refuse_second_key() const {
+    throw Error("[Tokenizer] expected each key of an object once, got \"" + key_ + "\" twice", source_);
   }
 
   void add_spaced_merge(const std::string& text) {
