@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdint>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "caprl/core/error.hpp"
@@ -11,6 +12,7 @@
 #include "caprl/model/lora_targets.hpp"
 #include "caprl/nn/linear.hpp"
 #include "caprl/nn/module.hpp"
+#include "caprl/tensor/shapes_only.hpp"
 
 /// LoRA (Hu et al., 2021, arXiv 2106.09685): the weights of a model are frozen, and chosen linear layers learn an
 /// addition of low rank, y = x W^T + b + scale * dropout(x) A^T B^T.
@@ -60,8 +62,10 @@ LoraAdapter<T, Device> fresh_adapter(const LinearRows<T, Device>& rows, const Lo
                               .scale = static_cast<T>(settings.scale()),
                               .dropout = settings.dropout,
                               .name = rows.name};
-  fill_lora_a(term.a, rows.name, seed);
-  std::fill_n(term.b.value().data(), term.b.value().elements(), T{0});
+  if constexpr (!std::is_same_v<Device, ShapesOnly>) {
+    fill_lora_a(term.a, rows.name, seed);
+    std::fill_n(term.b.value().data(), term.b.value().elements(), T{0});
+  }
   return {std::move(term)};
 }
 
