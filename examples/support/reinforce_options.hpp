@@ -35,6 +35,7 @@ struct ReinforceOptions {
   double learning_rate = 1e-4;
   double temperature = 1;
   double penalty = -1;
+  std::uint64_t memory_limit = 0;  ///< bytes; 0: what the system has
   std::uint64_t seed = 1;
   bool no_report = false;
   TrainedParts trained;
@@ -100,6 +101,8 @@ inline void add_reinforce_options(CLI::App& app, ReinforceOptions& options) {
       ->check(CLI::NonNegativeNumber);
   app.add_option("--seed", options.seed, "Of the order and the draws")->capture_default_str();
   app.add_flag("--no-report", options.no_report, "Only train and measure: `report` shows the results, of several runs");
+  app.add_option("--memory-limit", options.memory_limit, "Most memory to take, such as 12G (default: what is available)")
+      ->transform(CLI::AsSizeValue(false));
   add_threads_option(app);
 }
 

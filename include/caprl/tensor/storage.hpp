@@ -1,7 +1,5 @@
 #pragma once
 
-#include <malloc.h>
-
 #include <algorithm>
 #include <bit>
 #include <cstdint>
@@ -12,6 +10,10 @@
 #include <mutex>
 #include <new>
 #include <vector>
+
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 #include "caprl/core/index.hpp"
 #include "caprl/tensor/device.hpp"
@@ -107,7 +109,9 @@ class CpuAllocator {
       counters_.held -= size * static_cast<Index>(blocks.size());
       blocks.clear();
     }
+#if defined(__GLIBC__)
     ::malloc_trim(0);  // what the C library keeps of them
+#endif
   }
 
   mutable std::mutex mutex_;

@@ -249,16 +249,15 @@ class MemoryPlanner {
     if (bytes > 0) plan_.held.lines.push_back({name, bytes});
   }
 
-  /// As many prompts as that, the largest first; a sample stands for more of its kind.
+  /// As many prompts as that, the largest first; where fewer are known, each stands for more of its kind.
   std::vector<PromptShape> largest(Index count) const {
     std::vector<PromptShape> sorted = run_.prompts;
     std::ranges::stable_sort(sorted, std::ranges::greater{}, &PromptShape::tokens);
+    const auto known = static_cast<Index>(sorted.size());
     std::vector<PromptShape> prompts;
     for (Index i = 0; i < count; ++i) {
-      prompts.push_back(sorted[static_cast<std::size_t>(i * static_cast<Index>(sorted.size()) / count)]);
+      prompts.push_back(sorted[static_cast<std::size_t>(count <= known ? i : i * known / count)]);
     }
-    const auto known = static_cast<Index>(sorted.size());
-    if (count < known) prompts.assign(sorted.begin(), sorted.begin() + count);
     return prompts;
   }
 
@@ -370,19 +369,16 @@ class MemoryPlanner {
   /// Where captions may be short, more prompts stand in a micro-batch: the length with the most rows.
   BatchShape largest_micro_batch() const {
     const Index shortest = run_.shortest_caption > 0 ? run_.shortest_caption : run_.maximum_tokens / 4;
-    const auto batch_of = [&](Index tokens) {
-      const Index groups = std::clamp<Index>(run_.micro_tokens / (run_.samples * tokens), 1, run_.batch_items);
-      return BatchShape{largest(groups), run_.samples, tokens};
+    const Index prompt = largest(1).front().tokens;
+    const auto groups_of = [&](Index tokens) {
+      return std::clamp<Index>(run_.micro_tokens / (run_.samples * tokens), 1, run_.batch_items);
     };
-    const auto rows_of = [&](Index tokens) {
-      const Index groups = std::clamp<Index>(run_.micro_tokens / (run_.samples * tokens), 1, run_.batch_items);
-      return groups * (largest(1).front().tokens + run_.samples * (tokens - 1));
-    };
+    const auto rows_of = [&](Index tokens) { return groups_of(tokens) * (prompt + run_.samples * (tokens - 1)); };
     Index worst = run_.maximum_tokens;
     for (Index tokens = std::max<Index>(1, shortest); tokens < run_.maximum_tokens; ++tokens) {
       if (rows_of(tokens) > rows_of(worst)) worst = tokens;
     }
-    return batch_of(worst);
+    return {largest(groups_of(worst)), run_.samples, worst};
   }
 
   /// `add_policy_gradients` of a micro-batch.
