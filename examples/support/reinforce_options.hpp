@@ -101,7 +101,8 @@ inline void add_reinforce_options(CLI::App& app, ReinforceOptions& options) {
       ->check(CLI::NonNegativeNumber);
   app.add_option("--seed", options.seed, "Of the order and the draws")->capture_default_str();
   app.add_flag("--no-report", options.no_report, "Only train and measure: `report` shows the results, of several runs");
-  app.add_option("--memory-limit", options.memory_limit, "Most memory to take, such as 12G (default: what is available)")
+  app.add_option("--memory-limit", options.memory_limit,
+                 "Most memory to take, such as 12G (default: what is available)")
       ->transform(CLI::AsSizeValue(false));
   add_threads_option(app);
 }

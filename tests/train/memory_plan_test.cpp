@@ -141,8 +141,8 @@ Measured measure(const S& subject, PlannedRun& run) {
   CpuAllocator::instance().reset_peak();
   const Model model = subject.model();
   if (run.lora) add_lora<float>(model, *run.lora, 1);
-  const VlmPolicy<Model, float> policy(
-      model, subject.tokenizer, {.maximum_rows = run.maximum_rows, .recompute_blocks = run.recompute_blocks});
+  const VlmPolicy<Model, float> policy(model, subject.tokenizer,
+                                       {.maximum_rows = run.maximum_rows, .recompute_blocks = run.recompute_blocks});
   measured.weights = in_use() - start;
 
   const auto trained = apply_groups(run.groups, policy.blocks());

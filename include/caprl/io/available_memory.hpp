@@ -11,6 +11,9 @@
 
 namespace caprl {
 
+/// What is available where the system says nothing: more than any run takes; sums with it do not overflow.
+inline constexpr Index unknown_memory = std::numeric_limits<Index>::max() / 2;
+
 namespace detail {
 
 /// The number behind `name` in a file of lines "name number ..."; none without the file or the line.
@@ -41,7 +44,7 @@ struct ControlGroupFiles {
 /// What the control group in `folder`, and those around it up to `top`, leave of their limits.
 inline Index left_by_control_groups(std::filesystem::path folder, const std::filesystem::path& top,
                                     const ControlGroupFiles& files) {
-  Index left = std::numeric_limits<Index>::max();
+  Index left = unknown_memory;
   for (;; folder = folder.parent_path()) {
     const auto limit = number_in_file(folder / files.limit), usage = number_in_file(folder / files.usage);
     if (limit && usage) {
@@ -55,11 +58,11 @@ inline Index left_by_control_groups(std::filesystem::path folder, const std::fil
 }  // namespace detail
 
 /// Bytes that this process can still take without swapping: MemAvailable of /proc/meminfo or, if less, what the limits
-/// of its control groups leave (memory.max; memory.limit_in_bytes in version 1). The largest number where the system
-/// says nothing. `root`: of the file system.
+/// of its control groups leave (memory.max; memory.limit_in_bytes in version 1); else `unknown_memory`. `root` is that
+/// of the file system.
 inline Index available_memory(const std::filesystem::path& root = "/") {
   const auto kilobytes = detail::number_in_lines(root / "proc/meminfo", "MemAvailable:");
-  Index available = kilobytes ? *kilobytes * 1024 : std::numeric_limits<Index>::max();
+  Index available = kilobytes ? *kilobytes * 1024 : unknown_memory;
   std::ifstream groups(root / "proc/self/cgroup");
   for (std::string line; std::getline(groups, line);) {  // "0::/path", or "4:memory:/path" in version 1
     const std::size_t second = line.find(':', line.find(':') + 1);

@@ -30,7 +30,8 @@ struct MemoryCounters {
 
 /// Keeps freed blocks for the next request of their size class, so that a steady step takes nothing from the system.
 /// They go back to it only where a request would fail otherwise, or go beyond `hold_at_most`: a program holds what it
-/// had in use at most, size class by size class. Size classes are spaced at quarters of a power of two: at most 25 % of a block is waste. Thread-safe.
+/// had in use at most, size class by size class. Size classes are spaced at quarters of a power of two: at most 25 % of
+/// a block is waste. Thread-safe.
 class CpuAllocator {
  public:
   static constexpr std::size_t alignment = 64;

@@ -332,9 +332,8 @@ class MemoryPlanner {
     if (seeing > kept + reading + prompt_cache + packed) {
       plan_.phases.push_back({name + ": pictures", {{"activations", seeing}}});
     }
-    plan_.phases.push_back(
-        {name + ": prompts",
-         {{"KV cache", prompt_cache}, {"packed weights", packed}, {"activations", kept + reading}}});
+    plan_.phases.push_back({name + ": prompts",
+                            {{"KV cache", prompt_cache}, {"packed weights", packed}, {"activations", kept + reading}}});
     plan_.phases.push_back({name + ": captions",
                             {{"KV cache", cache_bytes(decoder.settings, batch.pages(page))},
                              {"packed weights", packed},

@@ -127,11 +127,7 @@ class PartShapes {
  public:
   PartShapes(MemoryMeter& meter, const Decoder<T, Device>& decoder, const ShapeVar& x, const PrefixTree& tree,
              Index row_budget, const FeatureShapes& features)
-      : meter_(meter),
-        decoder_(decoder),
-        x_(x),
-        features_(features),
-        plans_(plan_by_subtrees(tree, row_budget)) {}
+      : meter_(meter), decoder_(decoder), x_(x), features_(features), plans_(plan_by_subtrees(tree, row_budget)) {}
 
   void run(bool backward) const {
     for (const SubtreePlan& plan : plans_) run(plan, {}, backward);

@@ -262,8 +262,8 @@ class ShapeTape {
     return y;
   }
 
-  /// log_probability.hpp, for `pairs` pairs of which `rows` rows are distinct: the logarithm of each one's sum. At work,
-  /// a tile of logits and two of hidden states.
+  /// log_probability.hpp, for `pairs` pairs of which `rows` rows are distinct: the logarithm of each one's sum. At
+  /// work, a tile of logits and two of hidden states.
   template <class T, class Device>
   ShapeVar token_log_probabilities(const ShapeVar& hidden, const Parameter<T, Device>& head, Index rows, Index pairs) {
     const ShapeVar y = result(1, pairs, hidden, head);
