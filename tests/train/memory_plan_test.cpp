@@ -265,9 +265,8 @@ TEST_CASE("a judge's pass takes no more than is planned") {
   initialize<float>(model, settings.layers, 1, ends_residual_branch);
   CaptionItem item = image_item();
   for (int q = 0; q < 40; ++q) {
-    item.questions.push_back({.text = "what colour is the circle number " + std::to_string(q) + " ?",
-                              .options = {"red", "blue", "green"},
-                              .gold = 0});
+    item.questions.push_back(
+        {.text = std::to_string(q) + " is the number of what ?", .options = {"red", "blue", "green"}, .gold = 0});
   }
   const std::vector<Caption> captions{{.text = "a red circle is at the top .", .tokens = 9, .truncated = false}};
   const std::vector<JudgeRequest> requests{{&item, captions}};

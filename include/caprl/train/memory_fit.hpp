@@ -109,7 +109,7 @@ class FitSearch {
     std::vector<PlannedRun> runs;
     for (const MemorySetting& setting : memory_settings) {
       for (const PlannedRun& smaller : setting.smaller(run_)) {
-        if (!fits(smaller)) continue;
+        if (excess(smaller) > 0) continue;
         runs.push_back(smaller);
         break;
       }
@@ -124,21 +124,30 @@ class FitSearch {
   }
 
  private:
-  bool fits(const PlannedRun& run) const { return plan_of_(run).peak() <= available_; }
+  /// By how much the phases go beyond what is available, taken together: 0 where the run fits. Unlike the peak it tells
+  /// that a phase has become smaller while another is the largest.
+  Index excess(const PlannedRun& run) const {
+    const MemoryPlan plan = plan_of_(run);
+    Index sum = 0;
+    for (const MemoryPhase& phase : plan.phases) {
+      sum += std::max<Index>(0, plan.held.bytes() + phase.bytes() - available_);
+    }
+    return sum;
+  }
 
-  /// Takes one setting after the other to where the run is smallest, until it fits; then gives back what was not
-  /// needed.
+  /// Takes one setting after the other to where the excess is smallest, until there is none; then gives back what was
+  /// not needed.
   std::optional<PlannedRun> enough_together(const std::vector<MemorySetting>& settings) const {
     PlannedRun smallest = run_;
-    Index peak = plan_of_(smallest).peak();
+    Index least = excess(smallest);
     for (const MemorySetting& setting : settings) {
       for (const PlannedRun& smaller : setting.smaller(PlannedRun(smallest))) {
-        const Index other = plan_of_(smaller).peak();
-        if (other < peak) {
+        const Index beyond = excess(smaller);
+        if (beyond < least) {
           smallest = smaller;
-          peak = other;
+          least = beyond;
         }
-        if (peak <= available_) return without_needless(smallest, settings);
+        if (least == 0) return without_needless(smallest, settings);
       }
     }
     return std::nullopt;
@@ -148,7 +157,7 @@ class FitSearch {
     for (const MemorySetting& setting : settings) {
       PlannedRun larger = run;
       setting.take(larger, run_);
-      if (fits(larger)) run = std::move(larger);
+      if (excess(larger) == 0) run = std::move(larger);
     }
     return run;
   }

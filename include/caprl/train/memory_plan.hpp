@@ -173,15 +173,19 @@ struct BatchShape {
   /// Distinct rows that predict a token of a caption: a prompt's last, and those of the captions.
   Index rows_read() const { return groups() + captions() * caption_rows(); }
 
+  /// Prompts begin alike, at least with their first token.
   PrefixTree tree() const {
+    const bool joined = groups() > 1;
     std::vector<Index> parents, lengths;
+    const auto add = [&](Index parent, Index length) {
+      parents.push_back(parent);
+      lengths.push_back(length);
+      return static_cast<Index>(parents.size()) - 1;
+    };
+    const Index beginning = joined ? add(-1, 1) : -1;
     for (const PromptShape& prompt : prompts) {
-      const auto root = static_cast<Index>(parents.size());
-      parents.push_back(-1);
-      lengths.push_back(prompt.tokens);
-      if (caption_rows() == 0) continue;
-      parents.insert(parents.end(), static_cast<std::size_t>(samples), root);
-      lengths.insert(lengths.end(), static_cast<std::size_t>(samples), caption_rows());
+      const Index of_prompt = add(beginning, prompt.tokens - (joined ? 1 : 0));
+      for (Index sample = 0; sample < samples && caption_rows() > 0; ++sample) add(of_prompt, caption_rows());
     }
     return PrefixTree::from_segments(parents, lengths);
   }
@@ -194,12 +198,12 @@ struct BatchShape {
 
   /// Pages of a cache when the prompts have been read, and when captions have this many tokens in it.
   Index prompt_pages(Index page_tokens) const {
-    Index pages = 0;
+    Index pages = 1;  // for the end of what prompts have in common
     for (const PromptShape& prompt : prompts) pages += (prompt.tokens + page_tokens - 1) / page_tokens;
     return pages;
   }
   Index pages(Index page_tokens) const {
-    Index pages = 0;
+    Index pages = 1;
     for (const PromptShape& prompt : prompts) {
       const Index shared = prompt.tokens / page_tokens;
       const Index of_caption = (prompt.tokens + caption_rows() + page_tokens - 1) / page_tokens - shared;
@@ -296,59 +300,62 @@ class MemoryPlanner {
 
   /// `generate`: prompts are read at once, then captions written token by token.
   void caption(const std::string& name, const BatchShape& batch) {
-    const Decoder<float, ShapesOnly>& decoder = model_.language;
-    const bool packs = unpacked_bytes(decoder) <= run_.packed_bytes;
-    const Index packed = packs ? packed_bytes(decoder, WeightFormat::float32) : 0;
+    const DecoderSettings& settings = model_.language.settings;
+    const bool packs = unpacked_bytes(model_.language) <= run_.packed_bytes;
+    const Index packed = packs ? packed_bytes(model_.language, WeightFormat::float32) : 0;
     const Index page = KvCacheShape{}.page_tokens;
-    const Index live = batch.captions();
-
+    const PrefixTree tree = BatchShape{batch.prompts}.tree();
     MemoryMeter meter;
     ShapeTape tape(meter, false);
-    const PrefixTree tree = BatchShape{batch.prompts}.tree();
     const InputShapes input = embedded(tape, batch, tree.rows());
-    const Index seeing = meter.peak();
     const Index kept = meter.in_use();
-    Index reading = 0, writing = 0;
-    {
-      MemoryMeter prefill;
-      ShapeTape at(prefill, false);
-      const auto rows = AttentionRows::of(tree, 0, true);
-      const auto attend = [&](ShapeTape& of, std::size_t, const ShapeVar& qkv) {
-        return of.tree_attention(qkv, rows, heads_of(decoder.settings.block));
-      };
-      pass(at, ShapeVar(tree.rows(), input.rows.columns(), {}, false), live, attend, input.of_layers);
-      reading = prefill.peak();
-    }
-    {
-      MemoryMeter step;
-      ShapeTape at(step, false);
-      const auto attend = [&](ShapeTape& of, std::size_t, const ShapeVar& qkv) {
-        return of.leaf(qkv.rows(), decoder.settings.block.query_columns());
-      };
-      pass(at, at.leaf(live, input.rows.columns()), live, attend, {});
-      writing = step.peak();
-    }
-    const Index prompt_cache = cache_bytes(decoder.settings, batch.prompt_pages(page));
-    if (seeing > kept + reading + prompt_cache + packed) {
-      plan_.phases.push_back({name + ": pictures", {{"activations", seeing}}});
-    }
-    plan_.phases.push_back({name + ": prompts",
-                            {{"KV cache", prompt_cache}, {"packed weights", packed}, {"activations", kept + reading}}});
+    const MemoryPhase prompts{name + ": prompts",
+                              {{"KV cache", cache_bytes(settings, batch.prompt_pages(page))},
+                               {"packed weights", packed},
+                               {"activations", kept + peak_of_reading(tree, batch.captions(), input.of_layers)}}};
+    if (meter.peak() > prompts.bytes()) plan_.phases.push_back({name + ": pictures", {{"activations", meter.peak()}}});
+    plan_.phases.push_back(prompts);
     plan_.phases.push_back({name + ": captions",
-                            {{"KV cache", cache_bytes(decoder.settings, batch.pages(page))},
+                            {{"KV cache", cache_bytes(settings, batch.pages(page))},
                              {"packed weights", packed},
-                             {"activations", kept + writing}}});
+                             {"activations", kept + peak_of_writing(batch.captions())}}});
   }
 
-  /// One pass of the decoder and the draw of `live` tokens from it: logits, and logarithms of probabilities.
+  /// Beyond the prompts' embedded rows.
+  Index peak_of_reading(const PrefixTree& tree, Index captions, const FeatureShapes& features) const {
+    MemoryMeter meter;
+    ShapeTape tape(meter, false);
+    const auto rows = AttentionRows::of(tree, 0, true);
+    const auto attend = [&](ShapeTape& at, std::size_t, const ShapeVar& qkv) {
+      return at.tree_attention(qkv, rows, heads_of(model_.language.settings.block));
+    };
+    const ShapeVar embedded_rows(tree.rows(), model_.language.settings.block.hidden_size, {}, false);
+    draw(tape, embedded_rows, captions, attend, features);
+    return meter.peak();
+  }
+
+  /// One token of each caption.
+  Index peak_of_writing(Index captions) const {
+    const BlockSettings& sizes = model_.language.settings.block;
+    MemoryMeter meter;
+    ShapeTape tape(meter, false);
+    const auto attend = [&](ShapeTape& at, std::size_t, const ShapeVar& qkv) {
+      return at.leaf(qkv.rows(), sizes.query_columns());
+    };
+    draw(tape, tape.leaf(captions, sizes.hidden_size), captions, attend, {});
+    return meter.peak();
+  }
+
+  /// One pass of the decoder, and the draw of a token for each caption: logits, and logarithms of probabilities.
   template <class Attend>
-  void pass(ShapeTape& tape, const ShapeVar& x, Index live, const Attend& attend, const FeatureShapes& features) const {
-    const Decoder<float, ShapesOnly>& decoder = model_.language;
-    const auto angles = angle_shapes(tape, x.rows(), decoder.settings.block.head_size);
-    const ShapeVar hidden = decoder_shapes(tape, decoder, x, angles, attend, features);
-    const HeldNumbers states = tape.hold(live * x.columns());
-    const HeldNumbers logits = tape.hold(live * decoder.settings.vocabulary_size);
-    const HeldNumbers log_probabilities = tape.hold(live * decoder.settings.vocabulary_size);
+  void draw(ShapeTape& tape, const ShapeVar& x, Index captions, const Attend& attend,
+            const FeatureShapes& features) const {
+    const DecoderSettings& settings = model_.language.settings;
+    const auto angles = angle_shapes(tape, x.rows(), settings.block.head_size);
+    const ShapeVar hidden = decoder_shapes(tape, model_.language, x, angles, attend, features);
+    const HeldNumbers states = tape.hold(captions * x.columns());
+    const HeldNumbers logits = tape.hold(captions * settings.vocabulary_size);
+    const HeldNumbers log_probabilities = tape.hold(captions * settings.vocabulary_size);
   }
 
   /// `QuestionReader`: a full pass, in which each question takes some rows.

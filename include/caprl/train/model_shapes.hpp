@@ -141,7 +141,7 @@ class PartShapes {
     const Index own = plan.own_rows();
     const ShapeVar x(own, x_.columns(), {}, backward && x_.needs_gradient());  // a view
     KeysValues path(plan.below.empty() ? 0 : decoder_.blocks.size());
-    const FeatureShapes features = leaves(tape, prefix.empty(), backward);
+    const FeatureShapes features = leaves(tape, plan.part.prefix_rows <= 1, backward);
     const auto rows = AttentionRows::of(plan.part.tree, plan.part.prefix_rows, true);
     const auto options = heads_of(decoder_.settings.block);
     const auto attend = [&](ShapeTape& at, std::size_t layer, const ShapeVar& qkv) {
@@ -152,7 +152,7 @@ class PartShapes {
     };
     const auto angles = angle_shapes(tape, own, decoder_.settings.block.head_size);
     const auto hidden = decoder_shapes(tape, decoder_, x, angles, attend, features);
-    const Index read = prefix.empty() && !plan.below.empty() ? 1 : own;  // of a prompt alone its last row
+    const Index read = plan.below.empty() ? own : 1;  // of a prompt alone its last row
     const auto log_probabilities = tape.token_log_probabilities(hidden, decoder_.head, read, read);
     for (const SubtreePlan& child : plan.below) run(child, path, backward);
     if (!backward) return;
@@ -164,10 +164,10 @@ class PartShapes {
     }
   }
 
-  /// Pictures stand in prompts, at the roots.
-  FeatureShapes leaves(const ShapeTape& tape, bool root, bool backward) const {
+  /// Pictures stand in prompts, which have at most their first token in common.
+  FeatureShapes leaves(const ShapeTape& tape, bool of_prompts, bool backward) const {
     FeatureShapes part = features_;
-    if (!root) part.placed = 0;
+    if (!of_prompts) part.placed = 0;
     for (ShapeVar& layer : part.of_layers) layer = tape.detached(layer, backward && layer.needs_gradient());
     return part;
   }
@@ -214,6 +214,17 @@ inline Index rows_of(std::span<const VisionGrid> grids) {
   Index rows = 0;
   for (const VisionGrid& grid : grids) rows += grid.patches();
   return rows;
+}
+
+/// The rows of pictures that do not see each other; `layout(grid)` is one's tree.
+template <class Layout>
+AttentionRows rows_of_pictures(std::span<const VisionGrid> grids, const Layout& layout) {
+  AttentionRows all, of_one;
+  for (std::size_t i = 0; i < grids.size(); ++i) {
+    if (i == 0 || !(grids[i] == grids[i - 1])) of_one = AttentionRows::of(layout(grids.subspan(i, 1)), 0, false);
+    all += of_one;
+  }
+  return all;
 }
 
 inline PrefixTree frames_of(std::span<const VisionGrid> grids) {
@@ -282,11 +293,12 @@ FeatureShapes feature_shapes(ShapeTape& tape, const TinyVlm<T, Device>& model, s
 template <class T, class Device>
 FeatureShapes feature_shapes(ShapeTape& tape, const Qwen25Vl<T, Device>& model, std::span<const VisionGrid> grids) {
   const Qwen25VisionTower<T, Device>& tower = model.vision;
-  const WindowLayout layout = window_layout(grids, tower.settings.spatial_merge_size, tower.settings.window_tokens());
   const ShapeVar patches = tape.leaf(detail::rows_of(grids), tower.settings.patch_values());
   const auto angles = detail::angle_shapes(tape, patches.rows(), tower.settings.block.head_size);
-  const auto windows = AttentionRows::of(layout.windows, 0, false);
-  const auto frames = AttentionRows::of(layout.frames, 0, false);
+  const auto windows = detail::rows_of_pictures(grids, [&](std::span<const VisionGrid> one) {
+    return window_layout(one, tower.settings.spatial_merge_size, tower.settings.window_tokens()).windows;
+  });
+  const auto frames = detail::rows_of_pictures(grids, detail::frames_of);
   ShapeVar x = tape.linear(tape.take_rows(patches, patches.rows()), tower.patch_embedding);
   for (std::size_t layer = 0; layer < tower.blocks.size(); ++layer) {
     const bool full = std::ranges::count(tower.settings.full_attention, static_cast<Index>(layer)) > 0;
@@ -318,7 +330,7 @@ FeatureShapes feature_shapes(ShapeTape& tape, const Qwen3Vl<T, Device>& model, s
   const ShapeVar patches = tape.leaf(detail::rows_of(grids), tower.settings.patch_values());
   const HeldNumbers weights = tape.hold(4 * patches.rows());
   const auto angles = detail::angle_shapes(tape, patches.rows(), tower.settings.block.head_size);
-  const auto frames = AttentionRows::of(detail::frames_of(grids), 0, false);
+  const auto frames = detail::rows_of_pictures(grids, detail::frames_of);
   FeatureShapes features;
   features.of_layers.resize(tower.deep_mergers.size());
   ShapeVar x = tape.add(tape.linear(patches, tower.patch_embedding.weight, tower.patch_embedding.bias),

@@ -88,6 +88,13 @@ struct AttentionRows {
   Index key_tiles = 0;
   Index scores = 0;  ///< of queries and keys, about
 
+  AttentionRows& operator+=(const AttentionRows& more) {
+    queries += more.queries;
+    key_tiles += more.key_tiles;
+    scores += more.scores;
+    return *this;
+  }
+
   /// The rows of a tree from `first_query` on see those before them.
   static AttentionRows of(const PrefixTree& tree, Index first_query, bool causal) {
     AttentionRows rows{.queries = tree.rows() - first_query,
