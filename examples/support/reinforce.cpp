@@ -31,6 +31,7 @@
 #include "support/captioner_media.hpp"
 #include "support/evaluation.hpp"
 #include "support/run_figures.hpp"
+#include "support/run_memory.hpp"
 #include "support/training_report.hpp"
 
 namespace examples {
@@ -236,12 +237,16 @@ std::optional<Stage> trained_stage(const ReinforceOptions& options, const std::s
   settings.judge_tally = &judge_tally;
   const HeldOut validation(base, measure, splits.validation, load,
                            {.maximum_tokens = options.maximum_tokens, .seed = 1});
+  const PlannedRun planned = planned_run(options, settings, memory, judge.model.settings,
+                                         measure.settings().maximum_rows, splits.validation.size());
+  const MemoryPlan plan = require_memory(policy, planned, splits.train, load, options.memory_limit);
   Trainer trainer(policy, Sample{Temperature{options.temperature}}, reward,
                   choose_estimator(options.estimator, options.spread_floor), settings);
   trainer.run(std::span<const CaptionItem>(splits.train), load,
               [&](Index, MetricsRow& metrics) { return validate(validation, base, policy, metrics); });
   if (interrupted()) return std::nullopt;
   if (is_finished_stage(options.out)) return load_stage(options.out);
+  print_memory(plan);
   load_best(settings.run.folder, policy.blocks());
   save_trained(options.trained, policy.model(), options.model, options.out, WeightFormat::float32);
 

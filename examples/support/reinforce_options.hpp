@@ -50,6 +50,7 @@ struct ReinforceOptions {
   caprl::Index length_full = 2048;
   caprl::Index length_zero = 3072;
   bool published_faults = false;
+  std::uint64_t memory_limit = 0;  ///< bytes; 0: what the system has
   std::uint64_t seed = 1;
   bool no_report = false;
   FrameOptions frames;
@@ -106,6 +107,8 @@ inline void add_memory_options(CLI::App& app, ReinforceOptions& options) {
   app.add_option("--maximum-rows", options.maximum_rows, "Distinct tokens of these worked through at once; 0: all")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
+  app.add_option("--memory-limit", options.memory_limit, "Most memory to take, such as 12G (default: what is available)")
+      ->transform(CLI::AsSizeValue(false));
   app.add_flag("--recompute-blocks", options.recompute_blocks, "Keep only the inputs of transformer blocks meanwhile");
 }
 

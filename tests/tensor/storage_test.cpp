@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cstdint>
+#include <limits>
 
 using namespace caprl;
 
@@ -33,3 +34,18 @@ TEST_CASE("unused blocks are given back where the system has too little") {
   allocator.release(allocator.allocate(100'000), 100'000);  // and it goes on
 }
 #endif
+
+TEST_CASE("unused blocks are given back before more is held than is allowed") {
+  auto& allocator = CpuAllocator::instance();
+  allocator.release(allocator.allocate(3'000'000), 3'000'000);
+  const MemoryCounters before = allocator.counters();
+  const Index size = CpuAllocator::size_class(5'000'000);
+  allocator.hold_at_most(before.held + size - 1);
+  void* const block = allocator.allocate(5'000'000);
+  CHECK(allocator.counters().held == before.in_use + size);
+  void* const beyond = allocator.allocate(9'000'000);  // what is in use may be more
+  CHECK(allocator.counters().held == allocator.counters().in_use);
+  allocator.hold_at_most(std::numeric_limits<Index>::max());
+  allocator.release(block, 5'000'000);
+  allocator.release(beyond, 9'000'000);
+}

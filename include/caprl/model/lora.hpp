@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdint>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "caprl/core/error.hpp"
@@ -60,8 +61,10 @@ LoraAdapter<T, Device> fresh_adapter(const LinearRows<T, Device>& rows, const Lo
                               .scale = static_cast<T>(settings.scale()),
                               .dropout = settings.dropout,
                               .name = rows.name};
-  fill_lora_a(term.a, rows.name, seed);
-  std::fill_n(term.b.value().data(), term.b.value().elements(), T{0});
+  if constexpr (!std::is_same_v<Device, ShapesOnly>) {
+    fill_lora_a(term.a, rows.name, seed);
+    std::fill_n(term.b.value().data(), term.b.value().elements(), T{0});
+  }
   return {std::move(term)};
 }
 

@@ -25,6 +25,8 @@ namespace caprl {
 template <class T, class Device = Cpu>
 class KvCache {
  public:
+  static constexpr Index chunk_pages = 32;  ///< pages are made so many at a time
+
   explicit KvCache(const KvCacheShape& shape) : shape_(shape), pages_(shape.page_tokens) {
     if (shape.layers < 1 || shape.key_heads < 1 || shape.head_size < 1 || shape.page_tokens % 16 != 0) {
       throw Error(
@@ -103,8 +105,6 @@ class KvCache {
   }
 
  private:
-  static constexpr Index chunk_pages = 32;
-
   Index cache_block() const { return cache_block_elements<T>(Device{}, shape_); }
 
   void grow() {

@@ -4,11 +4,16 @@
 #include <bit>
 #include <cstdint>
 #include <cstdlib>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <new>
 #include <vector>
+
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 #include "caprl/core/index.hpp"
 #include "caprl/tensor/device.hpp"
@@ -24,8 +29,9 @@ struct MemoryCounters {
 };
 
 /// Keeps freed blocks for the next request of their size class, so that a steady step takes nothing from the system.
-/// They go back to it only where a request would fail otherwise: a program holds what it had in use at most, size class
-/// by size class. Size classes are spaced at quarters of a power of two: at most 25 % of a block is waste. Thread-safe.
+/// They go back to it only where a request would fail otherwise, or go beyond `hold_at_most`: a program holds what it
+/// had in use at most, size class by size class. Size classes are spaced at quarters of a power of two: at most 25 % of
+/// a block is waste. Thread-safe.
 class CpuAllocator {
  public:
   static constexpr std::size_t alignment = 64;
@@ -69,6 +75,12 @@ class CpuAllocator {
     counters_.peak = counters_.in_use;
   }
 
+  /// From now on unused blocks go back to the system before it is asked for more than so many bytes in all.
+  void hold_at_most(Index bytes) {
+    const std::scoped_lock lock(mutex_);
+    most_held_ = bytes;
+  }
+
   /// The smallest of 4, 5, 6, 7 times a power of two that holds `bytes`, at least 256.
   static Index size_class(Index bytes) {
     const auto wanted = static_cast<std::uint64_t>(std::max<Index>(bytes, 256));
@@ -80,6 +92,7 @@ class CpuAllocator {
   CpuAllocator() = default;
 
   void* take_from_system(Index size) {
+    if (counters_.held + size > most_held_) give_back_unused();
     void* block = std::aligned_alloc(alignment, static_cast<std::size_t>(size));
     if (block == nullptr) {
       give_back_unused();
@@ -97,11 +110,15 @@ class CpuAllocator {
       counters_.held -= size * static_cast<Index>(blocks.size());
       blocks.clear();
     }
+#if defined(__GLIBC__)
+    ::malloc_trim(0);  // what the C library keeps of them
+#endif
   }
 
   mutable std::mutex mutex_;
   std::map<Index, std::vector<void*>> free_;
   MemoryCounters counters_;
+  Index most_held_ = std::numeric_limits<Index>::max();
 };
 
 /// A reference-counted block of `count` elements of uninitialised device memory.

@@ -24,6 +24,13 @@ struct TreeAttentionGradients {
 
 namespace detail {
 
+/// Into how many parts key tiles are cut, for so many scores of queries and keys.
+inline Index key_parts(Index scores, Index key_heads) {
+  constexpr Index units_wanted = 16;
+  constexpr Index scores_worth_a_part = 32 * tile_rows * tile_rows;
+  return std::clamp<Index>(units_wanted / key_heads, 1, std::max<Index>(1, scores / scores_worth_a_part));
+}
+
 /// With weights P = exp(S - log_sum_exp) of the scaled scores S:
 ///   dV = P' dO,   dS = P (dO V' - rowsum(dO O)),   dQ = scale dS K,   dK = scale dS' Q
 /// (Dao et al., 2022, arXiv 2205.14135, appendix B.4). Keys are the outer loop: each tile of keys gathers from all
@@ -76,10 +83,7 @@ struct TreeAttentionBackward {
   }
 
   std::vector<Index> cut_parts() const {
-    constexpr Index units_wanted = 16;
-    constexpr Index scores_worth_a_part = 32 * tile_rows * tile_rows;
-    const Index most = std::max<Index>(1, running.back() / scores_worth_a_part);
-    const Index count = std::clamp<Index>(units_wanted / options.key_heads, 1, most);
+    const Index count = key_parts(running.back(), options.key_heads);
     std::vector<Index> begin;
     for (Index part = 0; part < count; ++part) {
       begin.push_back(std::lower_bound(running.begin(), running.end(), running.back() * part / count) -

@@ -1,0 +1,412 @@
+#include "caprl/train/memory_plan.hpp"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <numeric>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "caprl/io/available_memory.hpp"
+#include "caprl/judge/exact_judge.hpp"
+#include "caprl/optim/adamw.hpp"
+#include "caprl/policy/qwen_vl_policy.hpp"
+#include "caprl/train/memory_fit.hpp"
+#include "support/error_message.hpp"
+#include "support/small_qwen.hpp"
+#include "support/temporary_folder.hpp"
+#include "support/tiny_world.hpp"
+
+using namespace caprl;
+using namespace caprl::test;
+
+namespace {
+
+/// Writes distinct captions that never end.
+struct Endless {
+  Token operator()(std::span<float>, std::span<const Token>, const RandomKey& key) const {
+    return 100 + static_cast<Token>((key.item * 31 + key.sample * 7 + key.position) % 100);
+  }
+  double temperature() const { return 1; }
+  bool filters() const { return false; }
+};
+
+/// Larger than the models of other tests, so that numbers outweigh the rounding of blocks.
+DecoderSettings larger_decoder(DecoderSettings settings) {
+  settings.block.hidden_size = 96;
+  settings.block.intermediate_size = 256;
+  settings.block.attention_heads = 6;
+  settings.block.head_size = 16;
+  settings.layers = 3;
+  if (!settings.rotary.sections.empty()) settings.rotary.sections = {4, 2, 2};
+  return settings;
+}
+BlockSettings larger_block(BlockSettings block) {
+  block.hidden_size = 64;
+  block.intermediate_size = 144;
+  block.attention_heads = block.key_value_heads = 4;
+  block.head_size = 16;
+  return block;
+}
+
+TinyVlmSettings larger_settings(const TinyVlm<float>& model) {
+  TinyVlmSettings settings = model.settings;
+  settings.language = larger_decoder(settings.language);
+  settings.vision.block = larger_block(settings.vision.block);
+  settings.vision.layers = 3;
+  settings.vision.image_size = 32;
+  settings.vision.output_size = settings.language.block.hidden_size;
+  return settings;
+}
+template <class Settings>
+Settings larger_qwen(Settings settings) {
+  settings.language = larger_decoder(settings.language);
+  settings.vision.block = larger_block(settings.vision.block);
+  settings.vision.layers = 3;
+  settings.vision.output_size = settings.language.block.hidden_size;
+  settings.preprocessing.images.budget = {64, 16384};
+  return settings;
+}
+Qwen25VlSettings larger_settings(const Qwen25Vl<float>& model) { return larger_qwen(model.settings); }
+Qwen3VlSettings larger_settings(const Qwen3Vl<float>& model) { return larger_qwen(model.settings); }
+
+template <class Settings, class Model>
+struct Subject {
+  Tokenizer tokenizer = small_tokenizer();
+  Settings settings;
+
+  explicit Subject(const Model& small) : settings(larger_settings(small)) {}
+  Model model() const {
+    const Model made(settings);
+    initialize<float>(made, settings.language.layers, 1, ends_residual_branch);
+    return made;
+  }
+};
+using TinySubject = Subject<TinyVlmSettings, TinyVlm<float>>;
+using Qwen25Subject = Subject<Qwen25VlSettings, Qwen25Vl<float>>;
+using Qwen3Subject = Subject<Qwen3VlSettings, Qwen3Vl<float>>;
+TinySubject tiny_subject() { return TinySubject(small_vlm(small_tokenizer())); }
+Qwen25Subject qwen25_subject() { return Qwen25Subject(small_qwen25_vl(small_tokenizer())); }
+Qwen3Subject qwen3_subject() { return Qwen3Subject(small_qwen3_vl(small_tokenizer())); }
+
+Index in_use() { return CpuAllocator::instance().counters().in_use; }
+
+/// The most that is in use while `body` runs, beyond what is before.
+template <class Body>
+Index peak_of(const Body& body) {
+  const Index before = in_use();
+  CpuAllocator::instance().reset_peak();
+  body();
+  return CpuAllocator::instance().counters().peak - before;
+}
+
+/// What the allocator counts for the parts of two steps of a run.
+struct Measured {
+  Index weights = 0, gradients = 0, optimizer = 0, pictures = 0;
+  Index rollout = 0, update = 0;
+  Index peak = 0;
+};
+
+template <class P>
+std::vector<VlmPrompt> encode_items(const P& policy, Index count) {
+  std::vector<VlmPrompt> prompts;
+  for (Index i = 0; i < count; ++i) {
+    const std::vector<Clip> media{clip_of(noise_image(static_cast<std::uint32_t>(i), 64))};
+    CaptionItem item = image_item();
+    item.system = std::to_string(i);  // prompts share little
+    prompts.push_back(policy.encode(item, media));
+  }
+  return prompts;
+}
+
+/// One pass over a batch's micro-batches, as `add_policy_gradients` makes it.
+template <class P>
+void add_gradients(const P& policy, std::span<const VlmPrompt> prompts, std::span<const RolloutGroup> groups,
+                   Index micro_tokens) {
+  for (std::size_t begin = 0, end = 0; begin < groups.size(); begin = end) {
+    end = micro_batch_end(groups, begin, micro_tokens);
+    Tape tape;
+    const auto numbers =
+        policy.log_probabilities(prompts.subspan(begin, end - begin), groups.subspan(begin, end - begin), 1.0);
+    numbers.seed_gradient(Tensor<float>::full(numbers.shape(), 1));
+    tape.backward();
+  }
+}
+
+template <class Model, class S>
+Measured measure(const S& subject, PlannedRun& run) {
+  Measured measured;
+  const Index start = in_use();
+  CpuAllocator::instance().reset_peak();
+  const Model model = subject.model();
+  if (run.lora) add_lora<float>(model, *run.lora, 1);
+  const VlmPolicy<Model, float> policy(model, subject.tokenizer,
+                                       {.maximum_rows = run.maximum_rows, .recompute_blocks = run.recompute_blocks});
+  measured.weights = in_use() - start;
+
+  const auto trained = apply_groups(run.groups, policy.blocks());
+  AdamWOptimizer<float> optimizer(trained.parameters, {});
+  measured.optimizer = in_use() - start - measured.weights;
+  const auto prompts = encode_items(policy, run.batch_items);
+  measured.pictures = in_use() - start - measured.weights - measured.optimizer;
+  run.prompts = {prompt_shape(prompts.front())};
+  optimizer.gradient_norm();
+  measured.gradients = in_use() - start - measured.weights - measured.optimizer - measured.pictures;
+
+  std::vector<RolloutGroup> groups;
+  Index peak = 0;
+  for (int step = 0; step < 2; ++step) {
+    measured.rollout = peak_of([&] {
+      groups = policy.generate(prompts, Endless{},
+                               {.samples = run.samples, .maximum_tokens = run.maximum_tokens, .item_keys = {}});
+    });
+    measured.update = peak_of([&] { add_gradients(policy, prompts, groups, run.micro_tokens); });
+    peak = in_use() - start + std::max(measured.rollout, measured.update);
+    optimizer.step(1e-4);
+  }
+  measured.peak = peak;
+  return measured;
+}
+
+Index line(const MemoryPlan& plan, const std::string& name) {
+  for (const MemoryLine& held : plan.held.lines) {
+    if (held.name == name) return held.bytes;
+  }
+  return 0;
+}
+
+/// The largest of the phases whose names begin so.
+Index phase(const MemoryPlan& plan, const std::string& name) {
+  Index bytes = 0;
+  for (const MemoryPhase& one : plan.phases) {
+    if (one.name.starts_with(name)) bytes = std::max(bytes, one.bytes());
+  }
+  return bytes;
+}
+
+/// Not less than 2 % below what was measured, and not more than `above` beyond it.
+void check_near(Index predicted, Index measured, double above) {
+  CAPTURE(predicted);
+  CAPTURE(measured);
+  const double share = static_cast<double>(predicted) / static_cast<double>(measured);
+  CHECK(share > 0.98);
+  CHECK(share < 1 + above);
+}
+
+PlannedRun small_run() {
+  PlannedRun run;
+  run.batch_items = 4;
+  run.samples = 6;
+  run.maximum_tokens = 40;
+  run.micro_tokens = 480;
+  run.shortest_caption = 40;
+  return run;
+}
+
+template <class Model, template <class, class> class Template, class S>
+void check_plan(const S& subject, PlannedRun run) {
+  const Measured measured = measure<Model>(subject, run);
+  const MemoryPlan plan = plan_memory<Template>(subject.settings, run);
+  CHECK(line(plan, "weights") == measured.weights);
+  CHECK(line(plan, "gradients") == measured.gradients);
+  CHECK(line(plan, "optimizer") == measured.optimizer);
+  CHECK(line(plan, "pictures") == measured.pictures);
+  INFO("rollout");
+  check_near(phase(plan, "rollout"), measured.rollout, 0.1);
+  INFO("update");
+  check_near(phase(plan, "update"), measured.update, 0.1);
+  INFO("peak");
+  check_near(plan.peak(), measured.peak, 0.1);
+}
+
+void check_all(const auto& check) {
+  SUBCASE("all weights") { check(small_run()); }
+  SUBCASE("blocks computed again") {
+    PlannedRun run = small_run();
+    run.recompute_blocks = true;
+    check(run);
+  }
+  SUBCASE("adapters") {
+    PlannedRun run = small_run();
+    run.lora = LoraSettings{.rank = 4, .targets = std::vector<std::string>{"q_proj", "down_proj"}};
+    check(run);
+  }
+  SUBCASE("a frozen tower") {
+    PlannedRun run = small_run();
+    run.groups = {{"visual", 0}};
+    check(run);
+  }
+  SUBCASE("by subtrees") {
+    PlannedRun run = small_run();
+    run.maximum_rows = 100;
+    check(run);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("the plan of a tiny VLM's run is what the allocator counts") {
+  check_all([](const PlannedRun& run) { check_plan<TinyVlm<float>, TinyVlm>(tiny_subject(), run); });
+}
+
+TEST_CASE("the plan of Qwen2.5-VL's run is what the allocator counts") {
+  check_all([](const PlannedRun& run) { check_plan<Qwen25Vl<float>, Qwen25Vl>(qwen25_subject(), run); });
+}
+
+TEST_CASE("the plan of Qwen3-VL's run is what the allocator counts") {
+  check_all([](const PlannedRun& run) { check_plan<Qwen3Vl<float>, Qwen3Vl>(qwen3_subject(), run); });
+}
+
+TEST_CASE("attention alone takes what is planned, to the byte") {
+  const TreeAttentionOptions options{.query_heads = 6, .key_heads = 2, .head_size = 20, .scale = 1};
+  const std::vector<Index> parents{-1, 0, 0}, lengths{700, 90, 300};
+  const PrefixTree tree = PrefixTree::from_segments(parents, lengths);
+  const Index columns = 10 * 20;
+  const Index measured = peak_of([&] {
+    Tape tape;
+    const Var<float> qkv(Tensor<float>::full({tree.rows(), columns}, 0.1f), true);
+    const auto out = tree_attention(qkv, tree, options);
+    out.seed_gradient(Tensor<float>::full(out.shape(), 1));
+    tape.backward();
+  });
+  MemoryMeter meter;
+  ShapeTape tape(meter, true);
+  const ShapeVar qkv = tape.leaf(tree.rows(), columns, true);
+  tape.seed_gradient(tape.tree_attention(qkv, AttentionRows::of(tree, 0, true), options));
+  tape.backward();
+  const Index scratch = CpuAllocator::size_class(1 << 20);  // of the threads
+  CHECK(meter.peak() >= measured);
+  CHECK(meter.peak() < measured + scratch);
+}
+
+TEST_CASE("the cache of captions takes what is planned, to a chunk of its pages") {
+  const DecoderSettings settings = larger_decoder(small_decoder_settings(small_tokenizer()));
+  const KvCacheShape shape{
+      .layers = settings.layers, .key_heads = settings.block.key_value_heads, .head_size = settings.block.head_size};
+  const detail::BatchShape batch{std::vector<PromptShape>(3, {.tokens = 75}), 8, 101};
+  const Index before = in_use();
+  KvCache<float> cache(shape);
+  const CachePrefill prefill = cache.prefill(detail::BatchShape{batch.prompts}.tree());
+  const Index chunk = detail::cache_bytes(settings, 1);
+  const Index prompts = detail::cache_bytes(settings, batch.prompt_pages(shape.page_tokens));
+  CHECK(prompts >= in_use() - before);
+  CHECK(prompts <= in_use() - before + chunk);
+  std::vector<SequenceId> live;
+  for (std::size_t p = 1; p < prefill.sequences.size(); ++p) {
+    for (const SequenceId id : cache.fork(prefill.sequences[p], batch.samples)) live.push_back(id);
+  }
+  for (const SequenceId id : prefill.sequences) cache.release(id);
+  for (Index token = 0; token < batch.caption_rows(); ++token) cache.append(live);
+  const Index captions = detail::cache_bytes(settings, batch.pages(shape.page_tokens));
+  CHECK(captions > prompts);
+  CHECK(captions >= in_use() - before);
+  CHECK(captions <= in_use() - before + chunk);
+}
+
+TEST_CASE("a judge's pass takes no more than is planned") {
+  const Tokenizer tokenizer = small_tokenizer();
+  const DecoderSettings settings = larger_decoder(small_decoder_settings(tokenizer));
+  Decoder<float> model(settings);
+  initialize<float>(model, settings.layers, 1, ends_residual_branch);
+  CaptionItem item = image_item();
+  for (int q = 0; q < 40; ++q) {
+    item.questions.push_back(
+        {.text = std::to_string(q) + " is the number of what ?", .options = {"red", "blue", "green"}, .gold = 0});
+  }
+  const std::vector<Caption> captions{{.text = "a red circle is at the top .", .tokens = 9, .truncated = false}};
+  const std::vector<JudgeRequest> requests{{&item, captions}};
+  PlannedRun run = small_run();
+  run.prompts = {{.tokens = 50}};
+  const Index start = in_use();
+  const Decoder<float> copy = rounded_to_bf16(model);
+  const Index model_bytes = in_use() - start;
+  for (const WeightFormat weights : {WeightFormat::float32, WeightFormat::bf16}) {
+    run.judge = PlannedJudge{.model = settings, .maximum_rows = 600, .weights = weights};
+    const MemoryPlan plan = plan_memory<TinyVlm>(tiny_subject().settings, run);
+    const Index before = in_use();
+    const ExactJudge<float> judge(model, tokenizer,
+                                  {.prompt = QuestionPrompt::brief(), .maximum_rows = 600, .weights = weights});
+    CHECK(line(plan, "judge weights") == model_bytes + in_use() - before);
+    check_near(phase(plan, "judge"), peak_of([&] { judge.score(requests); }), 0.2);
+  }
+}
+
+TEST_CASE("a run that will not fit is refused with the settings that would") {
+  const auto subject = tiny_subject();
+  PlannedRun run = small_run();
+  run.prompts = {{.tokens = 60, .pictures = {{1, 8, 8}}}};
+  run.batch_items = 64;
+  run.micro_tokens = 1 << 14;
+  const auto plan_of = [&](const PlannedRun& other) { return plan_memory<TinyVlm>(subject.settings, other); };
+  const MemoryPlan plan = plan_of(run);
+  CHECK(require_fits(run, plan_of, plan.peak()).peak() == plan.peak());
+
+  const auto refusal = [&](Index available) {
+    return testing::error_message([&] { require_fits(run, plan_of, available); });
+  };
+  const std::string little = refusal(plan.peak() - 1);
+  CHECK(little.find("gradients") != std::string::npos);  // the table
+  CHECK(little.find("it fits with recompute_blocks (") != std::string::npos);
+  CHECK(little.find("or with micro_tokens 8192 (") != std::string::npos);
+
+  CHECK(refusal(1000).find("no settings of this run make it fit") != std::string::npos);
+
+  const Index shares[] = {95, 70, 50, 40, 30, 20};
+  for (const Index share : shares) {
+    const Index available = plan.peak() * share / 100;
+    for (const PlannedRun& smaller : detail::FitSearch(run, plan_of, available).found()) {
+      CAPTURE(detail::changes_text(run, smaller));
+      CHECK(plan_of(smaller).peak() <= available);
+      CHECK(!detail::changes_text(run, smaller).empty());
+    }
+  }
+}
+
+TEST_CASE("settings that are not enough alone are tried together, and only those that are needed are named") {
+  const auto subject = tiny_subject();
+  const auto plan_of = [&](const PlannedRun& other) { return plan_memory<TinyVlm>(subject.settings, other); };
+  PlannedRun run = small_run();
+  run.prompts = {{.tokens = 20}};
+  run.batch_items = 64;
+  run.samples = 2;
+  run.maximum_tokens = run.shortest_caption = 8;
+  const Index available = plan_of(run).held.bytes() * 9 / 10;  // weights, gradients and averages are too much
+  const auto found = detail::FitSearch(run, plan_of, available).found();
+  REQUIRE(found.size() == 1);
+  CHECK(plan_of(found[0]).peak() <= available);
+  CHECK(found[0].lora.has_value());
+  CHECK(found[0].batch_items < 64);
+  CHECK(found[0].maximum_rows == 0);
+  PlannedRun more = found[0];
+  more.batch_items *= 2;
+  CHECK(plan_of(more).peak() > available);
+}
+
+TEST_CASE("short captions, and the largest of the prompts, are planned for") {
+  const auto subject = tiny_subject();
+  PlannedRun run = small_run();
+  run.prompts = {{.tokens = 300}};
+  const Index long_captions = phase(plan_memory<TinyVlm>(subject.settings, run), "update");
+  run.shortest_caption = 10;  // two groups of prompts in a micro-batch become four
+  CHECK(phase(plan_memory<TinyVlm>(subject.settings, run), "update") > long_captions * 5 / 4);
+  const Index alike = plan_memory<TinyVlm>(subject.settings, run).peak();
+  run.prompts = {{.tokens = 20}, {.tokens = 300}};
+  CHECK(plan_memory<TinyVlm>(subject.settings, run).peak() < alike);  // half of a batch is short
+  run.prompts.assign(8, {.tokens = 20});
+  run.prompts.insert(run.prompts.end(), 4, {.tokens = 300});
+  CHECK(plan_memory<TinyVlm>(subject.settings, run).peak() == alike);  // as many long ones as a batch has
+}
+
+TEST_CASE("a plan is told as a table, with what was measured") {
+  const MemoryPlan plan{{"held", {{"weights", 3 << 20}}}, {{"rollout", {{"KV cache", 1 << 20}}}, {"update", {}}}};
+  CHECK(plan.peak() == 4 << 20);
+  const std::string table = memory_table(plan, MemoryCounters{.peak = 5 << 20, .held = 6 << 20});
+  for (const char* part : {"weights  ", "3.0 MiB", "+ rollout", "KV cache 1.0 MiB", "peak: held and rollout", "4.0 MiB",
+                           "measured peak", "5.0 MiB", "taken from the system", "6.0 MiB"}) {
+    CAPTURE(part);
+    CHECK(table.find(part) != std::string::npos);
+  }
+  CHECK(bytes_text(812) == "812 B");
+  CHECK(bytes_text(Index{16} << 30) == "16.0 GiB");
+}
