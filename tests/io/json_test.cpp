@@ -35,6 +35,11 @@ TEST_CASE("a JSON file's errors name the file, the line and the column") {
   CHECK(fails_with([] { parse_json(std::string(101, '[') + std::string(101, ']'), "deep"); }, "at most 100 deep"));
 }
 
+TEST_CASE("a message is whole, whatever the text of the file that it shows") {
+  const auto show = [] { parse_json(std::string("{\"\\u0000\": 1, \"\\u0000\": 2}"), "zero.json"); };
+  CHECK(fails_with(show, "got \"?\" twice", "zero.json"));
+}
+
 TEST_CASE("the same key in different objects is no duplicate") {
   CHECK_NOTHROW(parse_json(R"([{"a": {"a": 1}}, {"a": 2}])", "x"));
   CHECK(fails_with([] { parse_json(R"([{"b": {"a": 1, "a": 1}}])", "x"); }, "\"a\" twice"));

@@ -113,6 +113,9 @@ TEST_CASE("wrong tokenizers are errors, or write text all the same") {
     return mutant;
   };
   CHECK(refused_mutants(file, count, settings_mutant, {"tokenizer.json"}, load) > count / 3);
+  const auto beside = folder.file("tokenizer_config.json", R"({"chat_template": [{"name": "tool_use", "template": ""},
+      {"name": "default", "template": "<|im_start|>system\\nYou help.<|im_end|>"}]})");
+  CHECK(refused_mutants(beside, count, json_file_mutant, {"tokenizer_config.json"}, load) > count / 3);
   CHECK(most_resident() - before < Index{1} << 29);
 }
 

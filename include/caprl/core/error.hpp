@@ -27,6 +27,7 @@ class Error : public std::runtime_error {
     std::string message = what;
     if (!where.empty()) message += "\n  where: " + where;
     if (!remedy.empty()) message += "\n  what to do: " + remedy;
+    for (char& c : message) c = c == '\0' ? '?' : c;  // text of a file, which would end the message for what()
     return message;
   }
 

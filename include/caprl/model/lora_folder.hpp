@@ -149,8 +149,8 @@ LoraSettings load_lora(const Module& module, const std::filesystem::path& folder
   const std::filesystem::path config = folder / "adapter_config.json";
   LoraSettings settings = read_lora_settings(config);
   const SafetensorsFile file(folder / "adapter_model.safetensors");
-  const auto expected = located(config.string(), [&] { return detail::peft_shapes<T, Device>(module, settings); });
-  require_blocks(expected, file);  // before memory is taken: a wrong rank asks for no more numbers than the file has
+  // Before memory is taken: a wrong rank asks for no more numbers than the file has.
+  located(config.string(), [&] { require_blocks(detail::peft_shapes<T, Device>(module, settings), file); });
   detail::attach_adapters<T, Device>(module, settings, 0, false);
   load_weights(detail::peft_blocks<T, Device>(module), file);
   return settings;
