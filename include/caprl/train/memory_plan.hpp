@@ -225,7 +225,7 @@ class MemoryPlanner {
             "[plan_memory] expected batch_items, samples and maximum_tokens of at least 1");
     const Index base = bytes_of(parameters_of<float, ShapesOnly>(model_));
     if (run.lora) add_lora<float, ShapesOnly>(model_, *run.lora, 0);
-    model_.vision.recompute_blocks = model_.language.recompute_blocks = run.recompute_blocks;
+    model_.set_recompute_blocks(run.recompute_blocks);
     auto blocks = named_blocks<float, ShapesOnly>(model_);
     for (auto& block : lora_blocks<float, ShapesOnly>(model_)) blocks.push_back(std::move(block));
     const Index weights = bytes_of(parameters_of(blocks));
