@@ -109,6 +109,7 @@ TEST_CASE("the spread floor is on the group's population standard deviation") {
   CHECK(Grpo{}(below).values[1] == 0);
   CHECK(Rloo{.spread_floor = 0}(below).group_has_spread[0]);
   CHECK_FALSE(Rloo{.spread_floor = 0}(one_group({0.1, 0.1, 0.1})).group_has_spread[0]);
+  CHECK(Rloo{.whiten = true, .epsilon = 0}(below).values == std::vector<double>{0, 0});  // nothing is divided by 0
 }
 
 TEST_CASE("a group of one rollout learns only from the batch") {

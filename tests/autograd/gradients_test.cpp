@@ -156,6 +156,17 @@ TEST_CASE("gradients of linear, with bias and with a residual") {
                   [&] { return linear_residual(last, fourth, carried, fourth_bias); });
 }
 
+TEST_CASE("gradients of a bias that alone is trained") {
+  const Var<double> x(random_tensor({5, 7}, 1)), residual(random_tensor({5, 4}, 2));
+  const auto weight = random_parameter({4, 7}, 3), gain = random_parameter({7}, 4);
+  weight.freeze();
+  gain.freeze();
+  const auto bias = random_parameter({4}, 5), second = random_parameter({4}, 6), third = random_parameter({7}, 7);
+  check_gradients({}, {bias}, [&] { return linear(x, weight, bias); });
+  check_gradients({}, {second}, [&] { return linear_residual(x, weight, residual, second); });
+  check_gradients({}, {third}, [&] { return layer_norm(x, gain, third, 1e-6); });
+}
+
 TEST_CASE("gradients of norm, activations and sums") {
   const Var<double> x(random_tensor({5, 36}, 1), true);
   const auto gain = random_parameter({36}, 2);

@@ -160,6 +160,11 @@ TEST_CASE("a table of answers finds what questions give away") {
   CHECK(table.accuracies(asked) == std::vector<double>{1, 0.5});
   asked[0].questions[0].gold = 1;
   CHECK(table.accuracies(asked) == std::vector<double>{0, 0.5});
+  seen.push_back(picture());
+  seen.back().questions[0].options = {"green", "red"};
+  for (std::size_t i = 0; i < 3; ++i) seen[i].questions[0].gold = i < 2 ? 1 : 0;
+  asked[0].questions[0].options = {"blue", "green"};  // blue was right twice of three times, green once of one
+  CHECK(AnswerTable(seen).accuracies(asked) == std::vector<double>{1, 0.5});
 }
 
 TEST_CASE("run figures are means and largest values, of what was logged") {
@@ -201,11 +206,18 @@ TEST_CASE("answers are kept apart by where texts end, and a damaged file is name
   CHECK(name("judge", {{"ab"}, {"c"}}) != name("judge", {{"a"}, {"bc"}}));
   CHECK(name("judge", {{"ab"}}) != name("judgea", {{"b"}}));
   CHECK(name("judge", {{"ab"}}) == name("judge", {{"ab"}}));
+  CHECK(name("judge", {{"ab"}}) != name("other judge", {{"ab"}}));
   const testing::TemporaryFolder folder;
   const CaptionItem item = picture();
   const std::vector<const CaptionItem*> items{&item};
-  const auto answers = examples::detail::answers_to_json({judged(item, {{0.25, 0.5}})}).dump();
-  CHECK(examples::detail::load_answers(folder.file("whole.json", answers), items)[0].accuracy == 0.25);
+  auto told = judged(item, {{0.25, 0.5}});
+  told.answers[0].leftover = 0.125;
+  const auto answers = examples::detail::answers_to_json({told}).dump();
+  const ItemAccuracy read = examples::detail::load_answers(folder.file("whole.json", answers), items)[0];
+  CHECK(read.accuracy == 0.25);
+  CHECK(read.abstain == 0.5);
+  CHECK(read.leftover == 0.125);
+  CHECK(read.answers[0].options == std::vector<double>{0.25, 0.25});
   for (const std::string damaged : {"[]", "[[]]", "[[{}]]", "{}", R"([[{"options":[1],"abstain":0,"leftover":0}]])"}) {
     CHECK_THROWS_WITH_AS(examples::detail::load_answers(folder.file("damaged.json", damaged), items),
                          doctest::Contains("damaged.json"), Error);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -95,6 +96,26 @@ TEST_CASE("the mean of its draws is what the exact judge gives for the same ques
   CHECK(standard_errors(sampled_judge({.draws = 6000}), exact_judge({.orders = all, .penalty = 0.0})) > 4);
 }
 
+TEST_CASE("each letter is drawn as often as the exact judge finds it probable") {
+  CaptionItem item = asked_item();
+  item.questions.pop_back();
+  const std::vector<Caption> captions{{"a red circle", 3, false}};
+  const std::vector<JudgeRequest> requests{{&item, captions}};
+  const OptionOrders one{.kind = OptionOrders::Kind::cyclic, .count = 1, .seed = 5};
+  const QuestionAnswer exact = exact_judge({.orders = one, .temperature = 5.0}).answer(requests)[0][0][0];
+  std::vector<double> expected = exact.positions, drawn(4);
+  expected.push_back(exact.abstain);
+  const double draws = 4000;
+  const auto answers = sampled_judge({.draws = 4000, .orders = one, .temperature = 5.0}).answer(requests);
+  for (const SampledAnswer& answer : answers[0][0]) {
+    if (answer.letter) drawn[static_cast<std::size_t>(*answer.letter - 'A')] += 1 / draws;
+  }
+  for (std::size_t i = 0; i < 4; ++i) {
+    CAPTURE(expected[i]);
+    CHECK(std::abs(drawn[i] - expected[i]) <= 4 * std::sqrt(expected[i] * (1 - expected[i]) / draws));
+  }
+}
+
 TEST_CASE("draws depend on the seed and the request, and a request is read once") {
   const CaptionItem item = asked_item();
   JudgeTally count;
@@ -111,6 +132,32 @@ TEST_CASE("draws depend on the seed and the request, and a request is read once"
   }
   CHECK(same);
   CHECK_FALSE(same_other);
+}
+
+TEST_CASE("equal captions are judged once, and how prompts are spread over passes changes no answer") {
+  const CaptionItem item = asked_item();
+  std::vector<Caption> captions = three_captions;
+  captions.push_back(captions.front());
+  const std::vector<JudgeRequest> requests{{&item, captions}};
+  JudgeTally count;
+  sampled_judge({.draws = 5}, &count).score(requests);
+  CHECK(count.answers == 3 * 5);
+  for (const bool written : {false, true}) {
+    // So warm that answers differ from draw to draw.
+    const SampledJudgeSettings settings{.draws = 20, .temperature = 5.0, .faults = {.first_capital = written}};
+    SampledJudgeSettings one_by_one = settings;
+    one_by_one.maximum_rows = 1;
+    const auto together = sampled_judge(settings).answer(requests)[0];
+    const auto apart = sampled_judge(one_by_one).answer(requests)[0];
+    std::set<std::optional<char>> letters;
+    for (std::size_t c = 0; c < captions.size(); ++c) {
+      for (std::size_t d = 0; d < together[c].size(); ++d) {
+        CHECK(together[c][d].letter == apart[c][d].letter);
+        letters.insert(together[c][d].letter);
+      }
+    }
+    CHECK(letters.size() > 1);
+  }
 }
 
 TEST_CASE("published: each caption of a group is asked other questions") {

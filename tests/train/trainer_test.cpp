@@ -433,6 +433,23 @@ TEST_CASE("a run that died between saving a best checkpoint and keeping it keeps
   CHECK(again.best_score() == 0.5);
 }
 
+TEST_CASE("the checkpoint with the highest score is kept, whatever follows and over an interruption") {
+  const testing::TemporaryFolder folder;
+  const auto policy = small_policy();
+  const RunSettings settings = small_settings(folder.path() / "run", 4).run;
+  std::filesystem::create_directories(settings.folder);
+  {
+    TrainingRun<float> run(settings, policy.blocks());
+    run.finish_step(MetricsRow(0), MetricsRow(0), 0.5);
+    run.finish_step(MetricsRow(1), MetricsRow(1), 0.75);
+  }
+  TrainingRun<float> again(settings, policy.blocks());
+  again.finish_step(MetricsRow(2), MetricsRow(2), 0.625);
+  CHECK(again.best_score() == 0.75);
+  CHECK(std::filesystem::exists(settings.folder / "checkpoints/best-000002"));
+  CHECK_FALSE(std::filesystem::exists(settings.folder / "checkpoints/best-000003"));
+}
+
 TEST_CASE("the tokens that a judge counts are in the metrics, step by step") {
   const testing::TemporaryFolder folder;
   JudgeTally count{.read = 1000};  // by others, before
@@ -681,6 +698,26 @@ TEST_CASE("captions that nobody sampled have no policy gradient, and a differenc
   CHECK(std::isnan(gradients().largest_difference));
 }
 
+TEST_CASE("advantages go to their own rollouts, with a group missing before them and a rollout masked") {
+  Collected<TinyVlmPolicy<>> collected;
+  collected.groups.assign(3, RolloutGroup(2));
+  for (Token g = 0; g < 3; ++g) {
+    auto& group = collected.groups[static_cast<std::size_t>(g)];
+    for (Token r = 0; r < 2; ++r) group[static_cast<std::size_t>(r)].tokens = {g, r};
+  }
+  const std::vector<std::vector<Reward>> rewards{
+      {Reward::missing("none"), Reward::of(1)}, {Reward::of(1), Reward::of(0)}, {Reward::of(1), Reward::of(0.5)}};
+  const std::vector<std::vector<bool>> truncated{{false, false}, {false, false}, {true, false}};
+  const auto selection = select_rewards(rewards, truncated, std::vector<double>{1.0}, TruncatedRule::mask);
+  const auto weighted = weigh(collected, selection, {.values = {0.5, -0.5, 0.25}, .group_has_spread = {true, true}});
+  CHECK(weighted.items == std::vector<std::size_t>{1, 2});
+  CHECK(weighted.advantages == std::vector<std::vector<double>>{{0.5, -0.5}, {0.25}});
+  REQUIRE(weighted.groups.size() == 2);
+  CHECK(weighted.groups[0][1].tokens == std::vector<Token>{1, 1});
+  REQUIRE(weighted.groups[1].size() == 1);
+  CHECK(weighted.groups[1][0].tokens == std::vector<Token>{2, 1});
+}
+
 TEST_CASE("a batch's gradients are the sum of its captions', after the policy has moved and with a group left out") {
   const Tokenizer tokenizer = small_tokenizer();
   const TinyVlmPolicy<> policy(small_vlm(tokenizer), tokenizer), reference(small_vlm(tokenizer, 2), tokenizer);
@@ -713,6 +750,7 @@ TEST_CASE("a batch's gradients are the sum of its captions', after the policy ha
     return gradients;
   };
   for (const double coefficient : {0.0, 0.1}) {
+    double clipped_tokens = 0, kl = 0, tokens = 0;
     const auto expected = gradients_of([&] {
       for (std::size_t g = 0; g < weighted.groups.size(); ++g) {
         for (std::size_t r = 0; r < 2; ++r) {
@@ -726,11 +764,16 @@ TEST_CASE("a batch's gradients are the sum of its captions', after the policy ha
           Tensor<float> derivatives(now.shape());
           for (std::size_t t = 0; t < rollout.tokens.size(); ++t) {
             const auto of_policy = static_cast<double>(now.value().span()[t]);
-            const double ratio = std::exp(of_policy - static_cast<double>(rollout.log_probabilities[t]));
-            const bool clipped = advantage > 0 ? ratio > 1.2 : ratio < 0.8;
+            const double log_ratio = of_policy - static_cast<double>(rollout.log_probabilities[t]);
+            const double ratio = std::exp(log_ratio);
+            const bool clipped = advantage > 0 ? ratio > 1.2 : advantage < 0 && ratio < 0.8;
             const double of_kl = 1 - std::exp(static_cast<double>(frozen.value().span()[t]) - of_policy);
             const double slope = (clipped ? 0 : -ratio * advantage) + coefficient * of_kl;
             derivatives.span()[t] = static_cast<float>(slope / (6 * static_cast<double>(rollout.tokens.size())));
+            if (advantage == 0 && coefficient == 0) continue;  // is not computed
+            tokens += 1;
+            clipped_tokens += clipped;
+            kl += ratio - 1 - log_ratio;
           }
           now.seed_gradient(derivatives);
           tape.backward();
@@ -739,9 +782,13 @@ TEST_CASE("a batch's gradients are the sum of its captions', after the policy ha
     });
     const PolicyLoss loss{.kl = KlInLoss::k3, .kl_coefficient = coefficient};
     for (const Index micro_tokens : {1, 1000}) {
+      PolicyGradientStep step;
       const auto gradients = gradients_of([&] {
-        add_policy_gradients(policy, &reference, collected, weighted, loss, {}, temperature, micro_tokens);
+        step = add_policy_gradients(policy, &reference, collected, weighted, loss, {}, temperature, micro_tokens);
       });
+      CHECK(static_cast<double>(step.tokens) == tokens);
+      CHECK(step.clipped_share == doctest::Approx(clipped_tokens / tokens));
+      CHECK(step.recorded_kl == doctest::Approx(kl / tokens).epsilon(1e-3));
       double error = 0, norm = 0;
       for (std::size_t i = 0; i < expected.size(); ++i) {
         error += std::pow(static_cast<double>(gradients[i] - expected[i]), 2);
