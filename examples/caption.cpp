@@ -28,6 +28,7 @@
 #include "caprl/policy/any_vlm_policy.hpp"
 #include "caprl/sampling/greedy.hpp"
 #include "caprl/sampling/sample.hpp"
+#include "caprl/text/streaming_decoder.hpp"
 #include "support/captioner_media.hpp"
 #include "support/program.hpp"
 
@@ -47,6 +48,7 @@ struct Options {
   Index samples = 1;
   bool other_media = false;
   bool shuffle_frames = false;
+  bool stream = false;
   std::uint64_t seed = 0;
   examples::FrameOptions frames;
 };
@@ -143,8 +145,10 @@ Json line_of(const CaptionItem& item, const RolloutGroup& captions) {
   return line;
 }
 
+void print_name(const CaptionItem& item) { std::printf("%s\n", item.media.front().path.c_str()); }
+
 void print(const CaptionItem& item, const RolloutGroup& captions) {
-  std::printf("%s\n", item.media.front().path.c_str());
+  print_name(item);
   for (const Rollout& rollout : captions) std::printf("  %s\n", rollout.caption.text.c_str());
 }
 
@@ -172,6 +176,29 @@ Captioner captioner(const AnyVlmPolicy& policy, const Load& load, const Options&
   };
 }
 
+/// Prints one caption for each item, each as it is written.
+void stream_all(const Options& options, std::span<const CaptionItem> items, const AnyVlmPolicy& policy,
+                const Load& load) {
+  const AnySampler sampler = sampler_of(options);
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    print_name(items[i]);
+    std::printf("  ");
+    StreamingDecoder text(policy.tokenizer());
+    GenerateSettings settings{.samples = 1,
+                              .maximum_tokens = options.maximum_tokens,
+                              .seed = options.seed,
+                              .item_keys = {static_cast<std::uint32_t>(i)}};
+    settings.on_token = [&](const DrawnToken& drawn) {
+      if (std::ranges::find(policy.end_tokens(), drawn.token) != policy.end_tokens().end()) return;
+      std::fputs(text.push(drawn.token).c_str(), stdout);
+      std::fflush(stdout);
+    };
+    const std::vector<VlmPrompt> prompts{policy.encode(items[i], load(items[i]))};
+    std::visit([&](const auto& by) { policy.generate(std::span<const VlmPrompt>(prompts), by, settings); }, sampler);
+    std::printf("%s\n", text.finish().c_str());
+  }
+}
+
 /// Captions what is not done yet; to a file unless `out` is empty.
 void caption_all(const Options& options, std::span<const CaptionItem> items, std::size_t done,
                  const Captioner& captions_of) {
@@ -196,6 +223,7 @@ void run(const Options& options) {
   const AnyVlmPolicy policy = load_vlm_policy(options.model, {}, options.adapter);
   const std::vector<CaptionItem> items = items_of(options);
   const Load load{examples::captioner_media(policy.model(), options.model, options.frames), options.shuffle_frames};
+  if (options.stream) return stream_all(options, items, policy, load);
   std::size_t done = 0;
   if (!options.out.empty()) done = lines_written(options.out, settings_of(options, items, load.media.sampler));
   caption_all(options, items, done, captioner(policy, load, options));
@@ -211,7 +239,7 @@ int main(int argc, char** argv) {
   app.add_option("--adapter", options.adapter, "PEFT folder of an adapter for the captioner")
       ->check(CLI::ExistingDirectory);
   app.add_option("--data", options.data, "JSON Lines data file")->check(CLI::ExistingFile);
-  app.add_option("--out", options.out, "JSON Lines file to write; a run that was stopped goes on there");
+  auto* out = app.add_option("--out", options.out, "JSON Lines file to write; a run that was stopped goes on there");
   app.add_option("--image-prompt", options.image_prompt, "For files and folders")->capture_default_str();
   app.add_option("--video-prompt", options.video_prompt, "For files and folders")->capture_default_str();
   auto* temperature = app.add_option("--temperature", options.temperature, "0: the likeliest token each time")
@@ -222,9 +250,12 @@ int main(int argc, char** argv) {
   app.add_option("--maximum-tokens", options.maximum_tokens, "Length limit of a caption")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  app.add_option("--samples", options.samples, "Captions for each item")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+  auto* samples = app.add_option("--samples", options.samples, "Captions for each item")
+                      ->capture_default_str()
+                      ->check(CLI::PositiveNumber);
+  app.add_flag("--stream", options.stream, "Print each caption while it is written, one item after the other")
+      ->excludes(out)
+      ->excludes(samples);
   app.add_flag("--other-media", options.other_media, "Show each item the media of the next one: a control");
   app.add_flag("--shuffle-frames", options.shuffle_frames, "Show a clip's frames in random order: a control");
   app.add_option("--batch", options.batch, "Items at once")->capture_default_str()->check(CLI::PositiveNumber);

@@ -103,6 +103,11 @@ has log 'step 0'
 has loop/model.safetensors
 run caption --model whole/model --maximum-tokens 24 "world/images/test/000000."* world/videos/test
 has log world/images/test/000000 .mp4
+pictures=(world/images/test/*)
+run caption --model whole/model --maximum-tokens 24 --batch 1 "${pictures[@]}"
+mv log together
+run caption --model whole/model --maximum-tokens 24 --stream "${pictures[@]}"
+cmp -s log together || fail "captions that are streamed are others"
 run caption --model whole/model --maximum-tokens 24 --data world/images_test.jsonl --out captions.jsonl
 lines captions.jsonl 4
 refuses caption temperature --model whole/model --maximum-tokens 24 --data world/images_test.jsonl --temperature 1 \

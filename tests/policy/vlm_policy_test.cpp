@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <string>
 #include <utility>
@@ -202,6 +204,24 @@ TEST_CASE("a caption does not depend on the other prompts of the call") {
   for (std::size_t s = 0; s < 3; ++s) CHECK(together[1][s].tokens == alone[0][s].tokens);
   CHECK_THROWS_WITH_AS(policy.generate(prompts_of(policy, {4, 5}), Sample<>(), alone_settings),
                        doctest::Contains("expected no item_keys, or one for each prompt"), Error);
+}
+
+TEST_CASE("those who watch are told of each token, step after step") {
+  const auto policy = small_policy();
+  GenerateSettings settings{.samples = 2, .maximum_tokens = 30, .seed = 9, .item_keys = {}};
+  std::vector<RolloutGroup> told(2, RolloutGroup(2));
+  std::vector<std::array<Index, 3>> order;  // step, prompt, sample
+  settings.on_token = [&](const DrawnToken& drawn) {
+    auto& tokens = told[static_cast<std::size_t>(drawn.prompt)][static_cast<std::size_t>(drawn.sample)].tokens;
+    order.push_back({static_cast<Index>(tokens.size()), drawn.prompt, drawn.sample});
+    tokens.push_back(drawn.token);
+  };
+  const auto groups = policy.generate(prompts_of(policy, {4, 5}), Sample<>(), settings);
+  for (std::size_t p = 0; p < 2; ++p) {
+    for (std::size_t s = 0; s < 2; ++s) CHECK(told[p][s].tokens == groups[p][s].tokens);
+  }
+  CHECK(order.size() == tokens_in(groups));
+  CHECK(std::ranges::is_sorted(order));
 }
 
 TEST_CASE("other pictures and other keys give other captions") {

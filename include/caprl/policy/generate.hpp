@@ -172,7 +172,17 @@ class Generation {
       rollout.tokens.push_back(token);
       rollout.log_probabilities.push_back(log_probabilities.rows()(i, token));
     });
+    tell();
     leave();
+  }
+
+  void tell() const {
+    if (!settings_.on_token) return;
+    for (const Live& live : live_) {
+      settings_.on_token({.prompt = static_cast<Index>(live.prompt),
+                          .sample = static_cast<Index>(live.sample),
+                          .token = groups_[live.prompt][live.sample].tokens.back()});
+    }
   }
 
   RandomKey key_of(const Live& live, std::size_t position) const {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -47,6 +48,13 @@ inline void require_recorded(const Rollout& rollout) {
           "captions that were not sampled are for supervised training");
 }
 
+/// A token as it is drawn, for those who watch.
+struct DrawnToken {
+  Index prompt = 0;
+  Index sample = 0;
+  Token token = 0;
+};
+
 struct GenerateSettings {
   Index samples = 8;           ///< captions for each prompt
   Index maximum_tokens = 128;  ///< of a caption, the end token included; a longer one is truncated
@@ -56,6 +64,9 @@ struct GenerateSettings {
   /// On the CPU, a decoder whose weights take at most so many bytes has them laid out for each call, which pays after a
   /// few steps of few captions; 0: never.
   Index packed_bytes = Index{1} << 28;
+  /// Told of each token while captions are made: those of one step after the other, each step in the order of prompts
+  /// and samples. `StreamingDecoder` makes text of them.
+  std::function<void(const DrawnToken&)> on_token{};
 };
 
 }  // namespace caprl
