@@ -232,6 +232,9 @@ TEST_CASE("other pictures and other keys give other captions") {
   const auto first = policy.generate(prompts_of(policy, {4}), Sample<>(), settings);
   const auto second = policy.generate(prompts_of(policy, {4}), Sample<>(), other_key);
   CHECK(first[0][0].tokens != second[0][0].tokens);
+  GenerateSettings other_step = settings;
+  other_step.step = 1;
+  CHECK(first[0][0].tokens != policy.generate(prompts_of(policy, {4}), Sample<>(), other_step)[0][0].tokens);
   const auto prompts = prompts_of(policy, {4, 6});
   const std::vector<RolloutGroup> same{first[0], first[0]};
   const auto numbers = policy.log_probabilities(prompts, same, 1.0);

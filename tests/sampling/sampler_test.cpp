@@ -28,6 +28,9 @@ TEST_CASE("a fixed-point weight is exp times 2^40, whatever the logit") {
   CHECK(fixed_point_weight(3.25f, 3.25f) == fixed_point_one);
   CHECK(fixed_point_weight(-std::numeric_limits<float>::infinity(), 0.0f) == 0);
   CHECK(fixed_point_weight(-1e30f, 1e30f) == 0);
+  std::uint64_t far = 0;  // from where the weight rounds to 0 to beyond the exponents of a double
+  for (float logit = -30.0f; logit > -5000.0f; logit -= 1.0f) far += fixed_point_weight(logit, 0.0f);
+  CHECK(far == 0);
   double worst = 0;
   for (int i = 0; i <= 20000; ++i) {
     const float logit = -static_cast<float>(i) * 1.5e-3f;
