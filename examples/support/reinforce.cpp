@@ -147,6 +147,7 @@ caprl::TrainerSettings trainer_settings(const ReinforceOptions& options, const s
   settings.samples = options.samples;
   settings.maximum_tokens = options.maximum_tokens;
   settings.validate_every = options.validate_every;
+  settings.rollout_items = options.rollout_items;
   settings.micro_tokens = options.micro_tokens;
   settings.truncated = truncated_rule(faults_of(options));
   settings.seed = options.seed;

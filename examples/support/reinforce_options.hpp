@@ -34,6 +34,7 @@ struct ReinforceOptions {
   caprl::Index validation_items = 128;
   caprl::Index test_items = 400;
   caprl::Index gallery_items = 3;
+  caprl::Index rollout_items = 0;
   caprl::Index micro_tokens = 2048;
   caprl::Index maximum_rows = 0;
   bool recompute_blocks = false;
@@ -101,13 +102,17 @@ inline void add_reward_options(CLI::App& app, ReinforceOptions& options) {
 
 /// What decides how much memory a step needs; changes nothing but rounding.
 inline void add_memory_options(CLI::App& app, ReinforceOptions& options) {
+  app.add_option("--rollout-items", options.rollout_items, "Items whose captions are sampled at once; 0: a whole batch")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--micro-tokens", options.micro_tokens, "Caption tokens whose gradients are taken at once")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   app.add_option("--maximum-rows", options.maximum_rows, "Distinct tokens of these worked through at once; 0: all")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
-  app.add_option("--memory-limit", options.memory_limit, "Most memory to take, such as 12G (default: what is available)")
+  app.add_option("--memory-limit", options.memory_limit,
+                 "Most memory to take, such as 12G (default: what is available)")
       ->transform(CLI::AsSizeValue(false));
   app.add_flag("--recompute-blocks", options.recompute_blocks, "Keep only the inputs of transformer blocks meanwhile");
 }

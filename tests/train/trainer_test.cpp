@@ -718,14 +718,36 @@ TEST_CASE("advantages go to their own rollouts, with a group missing before them
   CHECK(weighted.groups[1][0].tokens == std::vector<Token>{2, 1});
 }
 
+TEST_CASE("captions that are sampled for a few items at a time are those of the whole batch") {
+  const auto policy = small_policy();
+  const auto items = small_items(4);
+  const GenerateSettings settings{.samples = 2, .maximum_tokens = 8, .seed = 3, .item_keys = {}};
+  const auto captions = [&](Index items_at_once) {
+    return collect(policy, {&items[0], &items[1], &items[2], &items[3]}, load_noise, Sample<>(), settings,
+                   items_at_once);
+  };
+  const auto whole = captions(0), parts = captions(3);
+  REQUIRE(parts.groups.size() == 4);
+  for (std::size_t g = 0; g < 4; ++g) {
+    for (std::size_t s = 0; s < 2; ++s) {
+      const Rollout &expected = whole.groups[g][s], &rollout = parts.groups[g][s];
+      CHECK(rollout.tokens == expected.tokens);
+      for (std::size_t t = 0; t < expected.tokens.size(); ++t) {
+        CHECK(rollout.log_probabilities[t] == doctest::Approx(expected.log_probabilities[t]).epsilon(1e-5));
+      }
+    }
+  }
+  CHECK(whole.groups[3][0].tokens != whole.groups[0][0].tokens);
+}
+
 TEST_CASE("a batch's gradients are the sum of its captions', after the policy has moved and with a group left out") {
   const Tokenizer tokenizer = small_tokenizer();
   const TinyVlmPolicy<> policy(small_vlm(tokenizer), tokenizer), reference(small_vlm(tokenizer, 2), tokenizer);
   const auto items = small_items(4);
   const double temperature = 0.7;
-  const auto collected = collect(policy, {&items[0], &items[1], &items[2], &items[3]}, load_noise,
-                                 Sample{Temperature{temperature}},
-                                 {.samples = 2, .maximum_tokens = 8, .seed = 3, .item_keys = {}});
+  const auto collected =
+      collect(policy, {&items[0], &items[1], &items[2], &items[3]}, load_noise, Sample{Temperature{temperature}},
+              {.samples = 2, .maximum_tokens = 8, .seed = 3, .item_keys = {}});
   const auto& groups = collected.groups;
   // The third group is missing, the second has no spread; captions of a group differ in length.
   WeightedRollouts weighted{{0, 1, 3}, {groups[0], groups[1], groups[3]}, {{1, -0.5}, {0, 0}, {-1, 0.25}}};

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
+#include <iterator>
+#include <numeric>
 #include <span>
 #include <utility>
 #include <vector>
@@ -23,14 +27,30 @@ struct Collected {
   Index tokens() const { return static_cast<Index>(tokens_in(groups)); }
 };
 
-/// Loads and encodes the items' media and samples a group of captions for each. Throws Error unless the policy gives
-/// as many groups as there are items, each of `settings.samples` captions.
+/// Loads and encodes the items' media and samples a group of captions for each, for `items_at_once` items (0: all) at a
+/// time, which changes nothing but memory and rounding. Throws Error unless the policy gives as many groups as there
+/// are items, each of `settings.samples` captions.
 template <Policy P, class Load, Sampler S>
 Collected<P> collect(const P& policy, std::vector<const CaptionItem*> items, const Load& load, const S& sampler,
-                     const GenerateSettings& settings) {
+                     const GenerateSettings& settings, Index items_at_once = 0) {
   Collected<P> collected;
   for (const CaptionItem* item : items) collected.prompts.push_back(policy.encode(*item, load(*item)));
-  collected.groups = policy.generate(std::span<const typename P::Prompt>(collected.prompts), sampler, settings);
+  std::vector<std::uint32_t> keys = settings.item_keys;
+  if (keys.empty()) {
+    keys.resize(items.size());
+    std::iota(keys.begin(), keys.end(), 0u);
+  }
+  require(keys.size() == items.size(), "[collect] expected no item_keys, or one for each item");
+  const std::span<const typename P::Prompt> prompts(collected.prompts);
+  const std::size_t most = items_at_once > 0 ? static_cast<std::size_t>(items_at_once) : items.size();
+  for (std::size_t begin = 0; begin < items.size(); begin += most) {
+    const std::size_t count = std::min(most, items.size() - begin);
+    GenerateSettings part = settings;
+    part.item_keys.assign(keys.begin() + static_cast<std::ptrdiff_t>(begin),
+                          keys.begin() + static_cast<std::ptrdiff_t>(begin + count));
+    std::ranges::move(policy.generate(prompts.subspan(begin, count), sampler, part),
+                      std::back_inserter(collected.groups));
+  }
   require(collected.groups.size() == items.size(), "[collect] expected the policy to caption each item");
   for (const RolloutGroup& group : collected.groups) {
     require(static_cast<Index>(group.size()) == settings.samples,

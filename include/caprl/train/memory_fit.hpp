@@ -59,6 +59,9 @@ inline std::vector<PlannedRun> with_fewer_judge_rows(const PlannedRun& run) {
   }
   return runs;
 }
+inline std::vector<PlannedRun> with_fewer_at_once(const PlannedRun& run) {
+  return with_halves<&PlannedRun::rollout_items>(run, run.captioned_at_once(), 1);
+}
 inline std::vector<PlannedRun> with_fewer_items(const PlannedRun& run) {
   return with_halves<&PlannedRun::batch_items>(run, run.batch_items, 1);
 }
@@ -75,6 +78,7 @@ inline constexpr MemorySetting memory_settings[] = {
     {with_fewer_micro_tokens, take_member<&PlannedRun::micro_tokens>},
     {with_fewer_rows, take_member<&PlannedRun::maximum_rows>},
     {with_fewer_judge_rows, take_member<&PlannedRun::judge>},
+    {with_fewer_at_once, take_member<&PlannedRun::rollout_items>},
     {with_fewer_items, take_member<&PlannedRun::batch_items>},
     {with_adapters, take_member<&PlannedRun::lora>}};
 
@@ -91,6 +95,7 @@ inline std::string changes_text(const PlannedRun& from, const PlannedRun& to) {
   number("micro_tokens", from.micro_tokens, to.micro_tokens);
   number("maximum_rows", from.maximum_rows, to.maximum_rows);
   if (from.judge) number("the judge's maximum_rows", from.judge->maximum_rows, to.judge->maximum_rows);
+  number("rollout_items", from.rollout_items, to.rollout_items);
   number("batch_items", from.batch_items, to.batch_items);
   add(!from.lora && to.lora, "LoRA adapters of rank " + std::to_string(offered_lora_rank));
   return text;
@@ -114,9 +119,9 @@ class FitSearch {
       }
     }
     if (!runs.empty()) return runs;
-    const auto [recompute, micro, rows, judge, items, adapters] = memory_settings;
-    for (const auto& together : {std::vector{recompute, micro, rows, judge, items},
-                                 std::vector{recompute, micro, rows, judge, adapters, items}}) {
+    const auto [recompute, micro, rows, judge, at_once, items, adapters] = memory_settings;
+    for (const auto& together : {std::vector{recompute, micro, rows, judge, at_once, items},
+                                 std::vector{recompute, micro, rows, judge, at_once, adapters, items}}) {
       if (auto smaller = enough_together(together)) runs.push_back(std::move(*smaller));
     }
     return runs;

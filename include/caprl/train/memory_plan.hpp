@@ -91,6 +91,7 @@ struct PlannedJudge {
 struct PlannedRun {
   std::vector<PromptShape> prompts;  ///< of the items, or of a sample of them; a batch is planned with the largest
   Index batch_items = 32;
+  Index rollout_items = 0;
   Index samples = 8;
   Index maximum_tokens = 128;
   Index micro_tokens = 2048;
@@ -103,12 +104,15 @@ struct PlannedRun {
   Index held_out_items = 0;  ///< kept encoded, and captioned once each, 64 at a time (`CaptionSettings::batch_items`)
   std::optional<PlannedJudge> judge{};
   Index packed_bytes = GenerateSettings{}.packed_bytes;
+
+  Index captioned_at_once() const { return rollout_items > 0 ? std::min(rollout_items, batch_items) : batch_items; }
 };
 
 /// What the trainer's and the policy's settings say of a run.
 inline PlannedRun planned_run(const TrainerSettings& trainer, const VlmPolicySettings& policy) {
   PlannedRun run;
   run.batch_items = trainer.batch_items;
+  run.rollout_items = trainer.rollout_items;
   run.samples = trainer.samples;
   run.maximum_tokens = trainer.maximum_tokens;
   run.micro_tokens = trainer.micro_tokens;
@@ -240,7 +244,7 @@ class MemoryPlanner {
   }
 
   MemoryPlan plan() {
-    caption("rollout", {largest(run_.batch_items), run_.samples, run_.maximum_tokens});
+    caption("rollout", {largest(run_.captioned_at_once()), run_.samples, run_.maximum_tokens});
     if (run_.judge) judge(*run_.judge);
     update(largest_micro_batch());
     constexpr Index measured_at_once = 64;

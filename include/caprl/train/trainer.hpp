@@ -27,7 +27,8 @@ struct TrainerSettings {
   Index samples = 8;           ///< captions for each item
   Index maximum_tokens = 128;  ///< of a caption
   Index updates = 1;           ///< optimizer updates from one batch of rollouts
-  Index micro_tokens = 2048;   ///< caption tokens in memory at once; changes nothing but rounding
+  Index rollout_items = 0;     ///< items whose captions are sampled at once, 0: all; changes nothing but rounding
+  Index micro_tokens = 2048;   ///< caption tokens in memory at once in an update; changes nothing but rounding
   TruncatedRule truncated = TruncatedRule::zero_reward;
   PolicyLoss loss{};
   Aggregation aggregation{};
@@ -59,6 +60,7 @@ class Trainer {
         reference_(reference) {
     require(settings_.updates >= 1 && settings_.samples >= 1 && settings_.micro_tokens >= 1,
             "[Trainer] expected updates, samples and micro_tokens of at least 1");
+    require(settings_.rollout_items >= 0, "[Trainer] expected rollout_items of at least 0");
     require(part_weights(judge_).size() == judge_.part_names().size(),
             "[Trainer] expected a judge with a weight for each part");
     require_usable_policies();
@@ -224,7 +226,7 @@ class Trainer {
       batch.push_back(&items[static_cast<std::size_t>(i)]);
       generate.item_keys.push_back(static_cast<std::uint32_t>(i));
     }
-    return collect(policy_, std::move(batch), load, sampler_, generate);
+    return collect(policy_, std::move(batch), load, sampler_, generate, settings_.rollout_items);
   }
 
   RewardSelection select(const Collected<P>& collected, std::span<const std::vector<Reward>> rewards) const {
