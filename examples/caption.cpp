@@ -111,8 +111,7 @@ Json settings_of(const Options& options, const std::vector<CaptionItem>& items,
                    {"other_media", options.other_media},
                    {"shuffle_frames", options.shuffle_frames},
                    {"seed", options.seed},
-                   {"frames_per_second", frames.frames_per_second()},
-                   {"maximum_frames", frames.maximum()}};
+                   {"frames", frames.recorded()}};
   if (!options.adapter.empty()) settings["adapter"] = fingerprint(options.adapter);
   if (options.published_sampling) settings["published_sampling"] = true;
   return settings;
@@ -253,12 +252,14 @@ int main(int argc, char** argv) {
   auto* samples = app.add_option("--samples", options.samples, "Captions for each item")
                       ->capture_default_str()
                       ->check(CLI::PositiveNumber);
-  app.add_flag("--stream", options.stream, "Print each caption while it is written, one item after the other")
-      ->excludes(out)
-      ->excludes(samples);
   app.add_flag("--other-media", options.other_media, "Show each item the media of the next one: a control");
   app.add_flag("--shuffle-frames", options.shuffle_frames, "Show a clip's frames in random order: a control");
-  app.add_option("--batch", options.batch, "Items at once")->capture_default_str()->check(CLI::PositiveNumber);
+  auto* batch =
+      app.add_option("--batch", options.batch, "Items at once")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_flag("--stream", options.stream, "Print each caption while it is written, one item after the other")
+      ->excludes(out)
+      ->excludes(samples)
+      ->excludes(batch);
   app.add_option("--seed", options.seed, "Of the draws")->capture_default_str();
   examples::add_frame_options(app, options.frames);
   examples::add_threads_option(app);

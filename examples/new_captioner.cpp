@@ -39,13 +39,14 @@ void run(const Options& options) {
 int main(int argc, char** argv) {
   Options options;
   CLI::App app("Writes the folder of a captioner with random weights.");
-  app.add_option("--tokenizer", options.tokenizer, "Its tokenizer.json")->check(CLI::ExistingFile);
-  app.add_option("--like", options.like,
-                 "Folder whose config.json, tokenizer.json and processors say the architecture and all sizes")
-      ->check(CLI::ExistingDirectory);
+  auto* like =
+      app.add_option("--like", options.like,
+                     "Folder whose config.json, tokenizer.json and processors say the architecture and all sizes")
+          ->check(CLI::ExistingDirectory);
   app.add_option("--out", options.out, "Folder to write")->required();
   app.add_option("--seed", options.seed, "Of the weights")->capture_default_str();
   app.add_flag("--bf16", options.bf16_weights, "Save the weights as bf16");
-  examples::add_size_options(app, options.sizes);
+  app.add_option("--tokenizer", options.tokenizer, "Its tokenizer.json")->check(CLI::ExistingFile)->excludes(like);
+  examples::add_size_options(app, options.sizes, like);
   return examples::run_program(argc, argv, app, [&] { run(options); });
 }

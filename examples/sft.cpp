@@ -47,8 +47,8 @@ std::vector<CaptionItem> load_captions(const std::filesystem::path& path, const 
 }
 
 /// The mean negative log-probability of a validation caption's token.
-template <class Policy, class Load>
-double validation_loss(const Policy& policy, std::span<const CaptionItem> items, const Load& load) {
+double validation_loss(const AnyVlmPolicy& policy, std::span<const CaptionItem> items,
+                       const examples::CaptionerMedia& load) {
   const NoGradient silent;
   double sum = 0;
   Index tokens = 0;
@@ -95,8 +95,7 @@ void run(const Options& options) {
                                 {"start", fingerprint(options.model)},
                                 {"data", fingerprints(options.data)},
                                 {"caption_field", options.caption_field},
-                                {"frames_per_second", load.sampler.frames_per_second()},
-                                {"maximum_frames", load.sampler.maximum()}});
+                                {"frames", load.sampler.recorded()}});
   train_supervised(policy, items, load, settings, [&](Index step, MetricsRow& metrics) {
     if (held_out.empty() || (step + 1) % options.validate_every != 0) return;
     const double loss = validation_loss(policy, std::span<const CaptionItem>(held_out), load);

@@ -9,17 +9,18 @@ cd "$(dirname "$0")/.."
 source examples/support/world.sh
 images=(--train-images 6000 --validation-images 100 --test-images 400)
 clips=(--train-clips 1500 --validation-clips 64 --test-clips 150)
-see=1500 watch=800 brief=200 image_steps=30 clip_steps=30 few=()
-kept=300
+see=1500 watch=800 brief=200 image_steps=30 clip_steps=30 kept=300
+out=build/qwen
 if [ "${1:-}" = --few ]; then
   images=(--train-images 64 --validation-images 8 --test-images 8)
   clips=(--train-clips 16 --validation-clips 8 --test-clips 8)
-  see=3 watch=2 brief=2 image_steps=2 clip_steps=2 few=(--few)
-  kept=8
+  see=3 watch=2 brief=2 image_steps=2 clip_steps=2 kept=8
+  out=build/qwen-few
   shift
 fi
 case "${1:-}" in -*) echo "usage: examples/train_qwen.sh [--few] [OUT]" >&2; exit 2 ;; esac
-out=${1:-build/qwen${few[*]}}
+out=${1:-$out}
+frames=(--frames-per-second 1 --maximum-frames 16)
 programs=build/release/examples
 judge=examples/weights/judge1
 bash cmake/install_packages.sh
@@ -42,7 +43,7 @@ once() {  # FOLDER PROGRAM ARGUMENTS...: unless the folder says that it is done
 teach() {  # FOLDER MODEL FIELD STEPS DATA...
   local folder=$1 model=$2 field=$3 steps=$4
   shift 4
-  once "$folder" sft --model "$model" --caption-field "$field" --steps "$steps" --batch 32 --data "$@"
+  once "$folder" sft --model "$model" --caption-field "$field" --steps "$steps" --batch 32 "${frames[@]}" --data "$@"
 }
 reinforce() {  # FOLDER START WHAT OPTIONS...: pictures, then clips
   local folder=$1 start=$2 what=$3
@@ -51,7 +52,7 @@ reinforce() {  # FOLDER START WHAT OPTIONS...: pictures, then clips
     --validation "$world/images_validation.jsonl" --test "$world/images_test.jsonl" --steps "$image_steps" "$@"
   once "$folder/video_$what" caption_videos --model "$folder/image_$what/model" --judge "$judge" \
     --data "$world/videos_train.jsonl" "$world/images_kept.jsonl" --validation "$world/videos_validation.jsonl" \
-    --test "$world/videos_test.jsonl" --steps "$clip_steps" --batch 24 --frames-per-second 1 --maximum-frames 16 "$@"
+    --test "$world/videos_test.jsonl" --steps "$clip_steps" --batch 24 "${frames[@]}" "$@"
 }
 train() {  # ARCHITECTURE
   local folder=$out/$1
@@ -65,8 +66,10 @@ train() {  # ARCHITECTURE
   reinforce "$folder" "$folder/base/model" lora --lora-rank 8 --lora-alpha 16 --learning-rate 1e-3
 }
 train qwen2_5_vl &
+first=$!
+trap 'kill "$first" 2>/dev/null || true' EXIT
 train qwen3_vl
-wait $!
+wait "$first"
 
 first_and_last() {  # FOLDER: the mean reward of the first and of the last five steps
   sed -nE 's/.*"reward":([-0-9.e+]+).*/\1/p' "$1/run/metrics.jsonl" |

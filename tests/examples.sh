@@ -147,6 +147,7 @@ done
 run new_captioner --like small/qwen3_vl --seed 2 --out small/other
 cmp -s small/other/config.json small/qwen3_vl/config.json || fail "--like gave another config.json"
 ! cmp -s small/other/model.safetensors small/qwen3_vl/model.safetensors || fail "another seed gave the same weights"
+refuses new_captioner width --like small/qwen3_vl --width 64 --out refused
 sed -i 's/qwen3_vl"/llava"/' small/other/config.json
 refuses caption 'caprl_tiny_vlm, qwen2_5_vl, qwen3_vl' --model small/other "${pictures[0]}"
 
@@ -170,6 +171,7 @@ grep -q '"reward.length"' recipes/caprl_3b_images/run/metrics.jsonl && fail "Cap
 for recipe in "$recipes"/*.toml; do
   [ -d "recipes/$(basename "$recipe" .toml)" ] || fail "$recipe was not run"
 done
+refuses caption_images published-faults "${images[@]}" --published-faults --out refused
 echo 'stepps = 3' >wrong.toml
 refuses caption_images stepps "${images[@]}" --settings wrong.toml --out refused
 run caption --model adapted/model --maximum-tokens 24 --data world/images_test.jsonl --out merged.jsonl

@@ -10,6 +10,7 @@
 #include "caprl/data/load_media.hpp"
 #include "caprl/frames/fixed_rate.hpp"
 #include "caprl/frames/load_qwen_frames.hpp"
+#include "caprl/io/json_file.hpp"
 #include "caprl/model/any_vlm.hpp"
 
 /// What a captioner of any architecture sees of images and videos.
@@ -37,11 +38,19 @@ struct CaptionerFrames {
   std::vector<caprl::Index> operator()(const caprl::VideoTimeline& timeline, caprl::FrameLook& look) const {
     return std::visit([&](const auto& frames) { return frames(timeline, look); }, sampler);
   }
-  double frames_per_second() const {
-    return std::visit([](const auto& frames) { return frames.frames_per_second; }, sampler);
-  }
-  caprl::Index maximum() const {
-    return std::visit([](const auto& frames) { return frames.maximum; }, sampler);
+  /// For runs that may not go on with other frames.
+  caprl::Json recorded() const {
+    return std::visit(
+        [](const auto& frames) {
+          caprl::Json json = {{"frames_per_second", frames.frames_per_second},
+                              {"minimum_frames", frames.minimum},
+                              {"maximum_frames", frames.maximum}};
+          if constexpr (requires { frames.frames; }) {
+            if (frames.frames) json["frames"] = *frames.frames;
+          }
+          return json;
+        },
+        sampler);
   }
 };
 

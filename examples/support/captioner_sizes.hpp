@@ -24,13 +24,15 @@ struct CaptionerSizes {
   caprl::Index patch_size = 6;
 };
 
-inline void add_size_options(CLI::App& app, CaptionerSizes& sizes) {
+/// `like`: the option that names a folder to take all of this from.
+inline void add_size_options(CLI::App& app, CaptionerSizes& sizes, CLI::Option* like) {
   const auto add = [&](const char* name, caprl::Index& value, const char* about) {
-    app.add_option(name, value, about)->capture_default_str()->check(CLI::PositiveNumber);
+    app.add_option(name, value, about)->capture_default_str()->check(CLI::PositiveNumber)->excludes(like);
   };
   app.add_option("--architecture", sizes.architecture, "config.json's model_type")
       ->capture_default_str()
-      ->check(CLI::IsMember({"caprl_tiny_vlm", "qwen2_5_vl", "qwen3_vl"}));
+      ->check(CLI::IsMember({"caprl_tiny_vlm", "qwen2_5_vl", "qwen3_vl"}))
+      ->excludes(like);
   add("--width", sizes.width, "Features");
   add("--heads", sizes.heads, "Attention heads");
   add("--vision-layers", sizes.vision_layers, "Of the vision tower");

@@ -98,9 +98,15 @@ class HeldOut {
   std::vector<caprl::VlmPrompt> prompts_;
 };
 
+/// How held-out items are captioned: as many at once as while training, where that is told.
+caprl::CaptionSettings caption_settings(const ReinforceOptions& options, std::uint64_t seed) {
+  caprl::CaptionSettings settings{.maximum_tokens = options.maximum_tokens, .seed = seed};
+  if (options.rollout_items > 0) settings.batch_items = options.rollout_items;
+  return settings;
+}
+
 caprl::ExactJudgeSettings judge_settings(const ReinforceOptions& options) {
-  return {.prompt = options.judge.prompt(),
-          .maximum_rows = 1024};  // a small judge's activations stay in a core's cache
+  return {.prompt = options.judge.prompt(), .maximum_rows = options.judge_rows};
 }
 
 caprl::ExactJudgeSettings training_judge_settings(const ReinforceOptions& options) {
@@ -180,7 +186,7 @@ caprl::TrainerSettings trainer_settings(const ReinforceOptions& options, const s
 
 /// Adds the figures of a validation to a step's metrics; gives the accuracy.
 double validate(const HeldOut& held_out, const HeldOut::Policy& base, const HeldOut::Policy& policy,
-                caprl::MetricsRow& metrics) {
+                caprl::Index micro_tokens, caprl::MetricsRow& metrics) {
   const auto captions = held_out.captions(policy, caprl::Sample<>());
   Summary figures;
   add_figures(figures, "validation", "now", held_out.judged(captions), {.resamples = 1});  // metrics have no intervals
@@ -188,8 +194,9 @@ double validate(const HeldOut& held_out, const HeldOut::Policy& base, const Held
     const std::string name = "validation." + figure;
     if (figures.has(name + ".now")) metrics.add(name, figures.at(name + ".now"));
   }
-  metrics.add("validation.kl_to_start",
-              caprl::policy_kl(base, held_out.prompts(), std::span<const caprl::RolloutGroup>(captions), 1.0));
+  metrics.add(
+      "validation.kl_to_start",
+      caprl::policy_kl(base, held_out.prompts(), std::span<const caprl::RolloutGroup>(captions), 1.0, micro_tokens));
   return figures.at("validation.accuracy.now");
 }
 
@@ -220,31 +227,31 @@ caprl::ReportGalleryItem gallery_item(const caprl::CaptionItem& item, std::span<
 /// Trains and measures; nothing where the run was interrupted.
 std::optional<Stage> trained_stage(const ReinforceOptions& options, const std::string& name) {
   using namespace caprl;
+  require(!options.published_faults || options.reward == "sampled",
+          "[--published-faults] expected --reward sampled: the other judge has none of them");
   const Splits splits = load_splits(options);
   const VlmPolicySettings memory{.maximum_rows = options.maximum_rows, .recompute_blocks = options.recompute_blocks};
-  const AnyVlmPolicy base = load_vlm_policy(options.model);
-  const AnyVlmPolicy policy = load_vlm_policy(options.model, memory);  // a second set of weights: it is trained
-  const CaptionerMedia load = captioner_media(policy.model(), options.model, options.frames);
   TrainerSettings settings = trainer_settings(options, name);
-  settings.run.recorded["frames_per_second"] = load.sampler.frames_per_second();
-  settings.run.recorded["maximum_frames"] = load.sampler.maximum();
-  add_adapters(options.trained, policy.model(), options.seed, settings.run.recorded);
-  print_trained(settings.run.groups, policy.blocks());
   const auto judge = load_language_model(options.judge.folder);
   const ExactJudge<float> measure(judge.model, judge.tokenizer, judge_settings(options));
+  const MemoryPlan plan = require_memory(
+      options, planned_run(options, settings, memory, judge.model.settings, splits.validation.size()), splits.train);
+  const AnyVlmPolicy base = load_vlm_policy(options.model, memory);
+  const AnyVlmPolicy policy = load_vlm_policy(options.model, memory);  // a second set of weights: it is trained
+  const CaptionerMedia load = captioner_media(policy.model(), options.model, options.frames);
+  settings.run.recorded["frames"] = load.sampler.recorded();
+  add_adapters(options.trained, policy.model(), options.seed, settings.run.recorded);
+  print_trained(settings.run.groups, policy.blocks());
   JudgeTally judge_tally;
   AnyReward reward = reward_of(options, judge, judge_tally);
 
   settings.judge_tally = &judge_tally;
-  const HeldOut validation(base, measure, splits.validation, load,
-                           {.maximum_tokens = options.maximum_tokens, .seed = 1});
-  const PlannedRun planned = planned_run(options, settings, memory, judge.model.settings,
-                                         measure.settings().maximum_rows, splits.validation.size());
-  const MemoryPlan plan = require_memory(policy, planned, splits.train, load, options.memory_limit);
+  const HeldOut validation(base, measure, splits.validation, load, caption_settings(options, 1));
   Trainer trainer(policy, Sample{Temperature{options.temperature}}, reward,
                   choose_estimator(options.estimator, options.spread_floor), settings);
-  trainer.run(std::span<const CaptionItem>(splits.train), load,
-              [&](Index, MetricsRow& metrics) { return validate(validation, base, policy, metrics); });
+  trainer.run(std::span<const CaptionItem>(splits.train), load, [&](Index, MetricsRow& metrics) {
+    return validate(validation, base, policy, options.micro_tokens, metrics);
+  });
   if (interrupted()) return std::nullopt;
   if (is_finished_stage(options.out)) return load_stage(options.out);
   print_memory(plan);
@@ -253,7 +260,7 @@ std::optional<Stage> trained_stage(const ReinforceOptions& options, const std::s
 
   std::printf("measuring on %zu held-out items\n", splits.test.size());
   std::fflush(stdout);
-  const HeldOut test(base, measure, splits.test, load, {.maximum_tokens = options.maximum_tokens, .seed = 2});
+  const HeldOut test(base, measure, splits.test, load, caption_settings(options, 2));
   Stage stage{.name = name, .folder = options.out};
   const Evaluation before = test.evaluate(base, Sample<>());
   const Evaluation after = test.evaluate(policy, Sample<>());

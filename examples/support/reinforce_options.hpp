@@ -35,6 +35,7 @@ struct ReinforceOptions {
   caprl::Index test_items = 400;
   caprl::Index gallery_items = 3;
   caprl::Index rollout_items = 0;
+  caprl::Index judge_rows = 1024;  // a small judge's activations stay in a core's cache
   caprl::Index micro_tokens = 2048;
   caprl::Index maximum_rows = 0;
   bool recompute_blocks = false;
@@ -95,17 +96,21 @@ inline void add_reward_options(CLI::App& app, ReinforceOptions& options) {
   app.add_option("--length-zero", options.length_zero, "From so many on it is 0")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  app.add_flag(
-      "--published-faults", options.published_faults,
-      "As CapRL++'s released code has it: questions of its own for each caption and the rest of `published()`");
+  app.add_flag("--published-faults", options.published_faults,
+               "With --reward sampled, as CapRL++'s released code has it: the faults of `published()`");
 }
 
 /// What decides how much memory a step needs; changes nothing but rounding.
 inline void add_memory_options(CLI::App& app, ReinforceOptions& options) {
-  app.add_option("--rollout-items", options.rollout_items, "Items whose captions are sampled at once; 0: a whole batch")
+  app.add_option("--rollout-items", options.rollout_items,
+                 "Items whose captions are sampled at once (rollout_items); 0: a whole batch")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
-  app.add_option("--micro-tokens", options.micro_tokens, "Caption tokens whose gradients are taken at once")
+  app.add_option("--micro-tokens", options.micro_tokens,
+                 "Caption tokens whose gradients are taken at once (micro_tokens)")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--judge-rows", options.judge_rows, "Tokens that the judge reads at once")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   app.add_option("--maximum-rows", options.maximum_rows, "Distinct tokens of these worked through at once; 0: all")
@@ -124,7 +129,9 @@ inline void add_reinforce_options(CLI::App& app, ReinforceOptions& options) {
   add_reward_options(app, options);
   add_memory_options(app, options);
   app.add_option("--steps", options.steps, "Optimizer steps")->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--batch", options.batch, "Items a step")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--batch", options.batch, "Items a step (batch_items)")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   app.add_option("--samples", options.samples, "Captions for each item")
       ->capture_default_str()
       ->check(CLI::Range(2, 1024));

@@ -1,11 +1,15 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdio>
 #include <span>
+#include <string>
 
 #include "caprl/io/available_memory.hpp"
+#include "caprl/policy/any_vlm_policy.hpp"
 #include "caprl/tensor/storage.hpp"
 #include "caprl/train/memory_fit.hpp"
+#include "support/captioner_media.hpp"
 #include "support/reinforce_options.hpp"
 
 /// What a reinforcement run will hold in memory, said before its first step and beside what was measured after it.
@@ -14,29 +18,38 @@ namespace examples {
 /// The run as it is planned: `held_out` items are validated on, and a second set of the weights is the reference.
 inline caprl::PlannedRun planned_run(const ReinforceOptions& options, const caprl::TrainerSettings& trainer,
                                      const caprl::VlmPolicySettings& policy, const caprl::DecoderSettings& judge,
-                                     caprl::Index judge_rows, std::size_t held_out) {
+                                     std::size_t held_out) {
   caprl::PlannedRun run = caprl::planned_run(trainer, policy);
   run.lora = lora_settings(options.trained);
   run.reference = true;
   run.held_out_items = static_cast<caprl::Index>(held_out);
-  run.judge = caprl::PlannedJudge{.model = judge, .maximum_rows = judge_rows};
+  if (options.rollout_items > 0) run.measured_at_once = options.rollout_items;
+  run.judge = caprl::PlannedJudge{.model = judge, .maximum_rows = options.judge_rows};
   return run;
 }
 
 /// Prints the plan. Throws Error where the run will not fit into --memory-limit or, without it, into what the system
-/// has; the allocator keeps to it from now on, and counts its peak.
-template <class P, class Load>
-caprl::MemoryPlan require_memory(const P& policy, caprl::PlannedRun run, std::span<const caprl::CaptionItem> items,
-                                 const Load& load, std::uint64_t limit) {
+/// has; the allocator keeps to it from now on, and counts its peak. No weights of the captioner are read for it.
+inline caprl::MemoryPlan require_memory(const ReinforceOptions& options, caprl::PlannedRun run,
+                                        std::span<const caprl::CaptionItem> items) {
   using namespace caprl;
   constexpr Index measured_items = 32;
-  run.prompts = prompt_shapes(policy, items, load, measured_items);
   CpuAllocator& allocator = CpuAllocator::instance();
+  const Index limit = static_cast<Index>(options.memory_limit);
   // What is loaded already is part of the plan.
-  const Index available = limit > 0 ? static_cast<Index>(limit) : available_memory() + allocator.counters().held;
+  const Index available = limit > 0 ? limit : available_memory() + allocator.counters().held;
+  const AnyVlmPolicy unread(vlm_without_weights<float>(options.model),
+                            Tokenizer::from_file(options.model / "tokenizer.json"));
+  run.prompts =
+      prompt_shapes(unread, items, captioner_media(unread.model(), options.model, options.frames), measured_items);
   const MemoryPlan plan = require_fits(
-      run, [&](const PlannedRun& other) { return plan_memory(policy, other); }, available);
-  std::printf("memory, planned (%s available):\n%s", bytes_text(available).c_str(), memory_table(plan).c_str());
+      run, [&](const PlannedRun& other) { return plan_memory(unread, other); }, available);
+  const std::string has =
+      available < unknown_memory ? bytes_text(available) + " available" : "what is available: unknown";
+  std::printf("memory, planned from the largest of %zu items (%s):\n%s",
+              std::min(items.size(), static_cast<std::size_t>(measured_items)), has.c_str(),
+              memory_table(plan).c_str());
+  if (options.reward == "sampled") std::printf("  the sampled judge's own cache is not planned\n");
   std::fflush(stdout);
   allocator.hold_at_most(available);
   allocator.reset_peak();

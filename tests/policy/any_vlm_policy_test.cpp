@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "caprl/frames/load_qwen_frames.hpp"
 #include "caprl/sampling/greedy.hpp"
 #include "support/error_message.hpp"
 #include "support/matrices.hpp"
@@ -141,6 +142,18 @@ TEST_CASE("a model of any architecture is written as its own, with how its pictu
     initialize(fresh, 1);
     CHECK(numbers_of(fresh) == first);
   }
+}
+
+TEST_CASE("what a folder says of pictures and frames is copied, and nothing is written beside it") {
+  const Folders folders;
+  const auto model = load_vlm(folders.qwen25).model;
+  const testing::TemporaryFolder place;
+  const auto tokenizer = place.file("tokenizer.json", small_tokenizer_json());
+  place.file("preprocessor_config.json", R"({"patch_size": 4, "fps": 7})");
+  save_vlm(model, tokenizer, place / "saved");
+  CHECK(std::filesystem::exists(place / "saved/preprocessor_config.json"));
+  CHECK_FALSE(std::filesystem::exists(place / "saved/video_preprocessor_config.json"));
+  CHECK(load_qwen2_vl_frames(place / "saved").frames_per_second == 7);
 }
 
 TEST_CASE("an adapter's folder is merged into the policy's weights") {

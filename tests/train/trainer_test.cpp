@@ -721,14 +721,18 @@ TEST_CASE("advantages go to their own rollouts, with a group missing before them
 TEST_CASE("captions that are sampled for a few items at a time are those of the whole batch") {
   const auto policy = small_policy();
   const auto items = small_items(4);
-  const GenerateSettings settings{.samples = 2, .maximum_tokens = 8, .seed = 3, .item_keys = {}};
+  GenerateSettings settings{.samples = 2, .maximum_tokens = 8, .seed = 3, .item_keys = {}};
+  std::vector<std::size_t> told(4);
+  settings.on_token = [&](const DrawnToken& drawn) { ++told.at(static_cast<std::size_t>(drawn.prompt)); };
   const auto captions = [&](Index items_at_once) {
+    told.assign(4, 0);
     return collect(policy, {&items[0], &items[1], &items[2], &items[3]}, load_noise, Sample<>(), settings,
                    items_at_once);
   };
   const auto whole = captions(0), parts = captions(3);
   REQUIRE(parts.groups.size() == 4);
   for (std::size_t g = 0; g < 4; ++g) {
+    CHECK(told[g] == parts.groups[g][0].tokens.size() + parts.groups[g][1].tokens.size());
     for (std::size_t s = 0; s < 2; ++s) {
       const Rollout &expected = whole.groups[g][s], &rollout = parts.groups[g][s];
       CHECK(rollout.tokens == expected.tokens);

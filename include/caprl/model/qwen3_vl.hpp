@@ -87,7 +87,7 @@ void save_qwen3_vl(const Qwen3Vl<T>& model, const std::filesystem::path& tokeniz
   Json config = qwen3_vl_config(model.settings);
   config["torch_dtype"] = format == WeightFormat::bf16 ? "bfloat16" : "float32";
   save_model_folder<T>(model, config, tokenizer_file, folder, format,
-                       detail::processor_files(model.settings.preprocessing));
+                       detail::processor_files(tokenizer_file.parent_path(), model.settings.preprocessing));
 }
 
 }  // namespace caprl

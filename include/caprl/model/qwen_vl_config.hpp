@@ -135,14 +135,21 @@ auto nested_visit(const std::string& prefix, const Visit& visit) {
   };
 }
 
-/// What stands beside a tokenizer for processors and generation. How pictures become patches is written where nothing
-/// there says it.
-inline std::vector<CompanionFile> processor_files(const VisionPreprocessing& preprocessing) {
-  return {{"preprocessor_config.json", image_preprocessing_json(preprocessing.images).dump(2) + "\n"},
-          {"video_preprocessor_config.json", video_preprocessing_json(preprocessing.videos).dump(2) + "\n"},
-          {"processor_config.json"},
-          {"chat_template.json"},
-          {"generation_config.json"}};
+/// What stands in a tokenizer's folder for processors and generation. How pictures become patches is written where no
+/// file there says it.
+inline std::vector<CompanionFile> processor_files(const std::filesystem::path& folder,
+                                                  const VisionPreprocessing& preprocessing) {
+  std::vector<CompanionFile> files{{"preprocessor_config.json"},
+                                   {"video_preprocessor_config.json"},
+                                   {processor_config_name},
+                                   {"chat_template.json"},
+                                   {"generation_config.json"}};
+  const auto stands = [&](std::size_t file) { return std::filesystem::exists(folder / files[file].name); };
+  if (!stands(0) && !stands(1) && !stands(2)) {
+    files[0].otherwise = image_preprocessing_json(preprocessing.images).dump(2) + "\n";
+    files[1].otherwise = video_preprocessing_json(preprocessing.videos).dump(2) + "\n";
+  }
+  return files;
 }
 
 }  // namespace detail

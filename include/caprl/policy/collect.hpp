@@ -45,9 +45,15 @@ Collected<P> collect(const P& policy, std::vector<const CaptionItem*> items, con
   const std::size_t most = items_at_once > 0 ? static_cast<std::size_t>(items_at_once) : items.size();
   for (std::size_t begin = 0; begin < items.size(); begin += most) {
     const std::size_t count = std::min(most, items.size() - begin);
-    GenerateSettings part = settings;
+    GenerateSettings part = settings;  // prompts are numbered from the part's first
     part.item_keys.assign(keys.begin() + static_cast<std::ptrdiff_t>(begin),
                           keys.begin() + static_cast<std::ptrdiff_t>(begin + count));
+    if (settings.on_token) {
+      part.on_token = [&, begin](DrawnToken drawn) {
+        drawn.prompt += static_cast<Index>(begin);
+        settings.on_token(drawn);
+      };
+    }
     std::ranges::move(policy.generate(prompts.subspan(begin, count), sampler, part),
                       std::back_inserter(collected.groups));
   }

@@ -57,7 +57,8 @@ class VisionPromptEncoder {
 
 template <class T, class Device>
 ChatTemplate chat_template(const Tokenizer& tokenizer, const Qwen25Vl<T, Device>&) {
-  return ChatTemplate(tokenizer, default_system::qwen2_vl);
+  const std::string& own = tokenizer.default_system_message();
+  return ChatTemplate(tokenizer, own.empty() ? default_system::qwen2_vl : own);
 }
 template <class T, class Device>
 VisionPromptEncoder prompt_encoder(const ChatTemplate& chat, const Qwen25Vl<T, Device>& model) {

@@ -47,11 +47,10 @@ struct RenderedChat {
   std::vector<MediaSlot> media;
 };
 
-/// The system messages with which published chat templates begin a chat that has none. Those of Qwen3 and Qwen3-VL
-/// have no such message.
+/// The system message with which the published chat templates of Qwen2-VL and Qwen2.5-VL begin a chat that has none: for
+/// folders that have no template.
 namespace default_system {
-inline constexpr const char* qwen2_vl = "You are a helpful assistant.";  ///< Qwen2, Qwen2-VL, Qwen2.5-VL
-inline constexpr const char* qwen2_5 = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.";
+inline constexpr const char* qwen2_vl = "You are a helpful assistant.";
 }  // namespace default_system
 
 /// The chat format of Qwen (ChatML), <|im_start|>role\ncontent<|im_end|>\n for each message, or that of Llama 3,

@@ -12,6 +12,7 @@
 
 #include "caprl/core/error.hpp"
 #include "caprl/data/item.hpp"
+#include "caprl/evaluate/caption_prompts.hpp"
 #include "caprl/model/any_vlm.hpp"
 #include "caprl/model/lora.hpp"
 #include "caprl/model/packed_products.hpp"
@@ -91,7 +92,7 @@ struct PlannedJudge {
 struct PlannedRun {
   std::vector<PromptShape> prompts;  ///< of the items, or of a sample of them; a batch is planned with the largest
   Index batch_items = 32;
-  Index rollout_items = 0;
+  Index rollout_items = 0;  ///< captioned at once; 0: all
   Index samples = 8;
   Index maximum_tokens = 128;
   Index micro_tokens = 2048;
@@ -100,8 +101,9 @@ struct PlannedRun {
   bool recompute_blocks = false;
   std::optional<LoraSettings> lora{};  ///< none: the weights are trained
   ParameterGroups groups{};
-  bool reference = false;    ///< a second set of the weights is in memory
-  Index held_out_items = 0;  ///< kept encoded, and captioned once each, 64 at a time (`CaptionSettings::batch_items`)
+  bool reference = false;                                  ///< a second set of the weights is in memory
+  Index held_out_items = 0;                                ///< kept encoded, and captioned once each,
+  Index measured_at_once = CaptionSettings{}.batch_items;  ///< so many at a time
   std::optional<PlannedJudge> judge{};
   Index packed_bytes = GenerateSettings{}.packed_bytes;
 
@@ -247,9 +249,8 @@ class MemoryPlanner {
     caption("rollout", {largest(run_.captioned_at_once()), run_.samples, run_.maximum_tokens});
     if (run_.judge) judge(*run_.judge);
     update(largest_micro_batch());
-    constexpr Index measured_at_once = 64;
     if (run_.held_out_items > 0) {
-      caption("validation", {largest(std::min(run_.held_out_items, measured_at_once)), 1, run_.maximum_tokens});
+      caption("validation", {largest(std::min(run_.held_out_items, run_.measured_at_once)), 1, run_.maximum_tokens});
     }
     return std::move(plan_);
   }
