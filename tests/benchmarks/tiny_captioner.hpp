@@ -83,15 +83,19 @@ inline std::vector<caprl::CaptionItem> make_items(std::uint32_t count) {
 }
 
 /// Noise: what a picture shows costs nothing.
-inline std::vector<caprl::Clip> load_noise(const caprl::CaptionItem& item) {
-  caprl::Image image(48, 48);
-  caprl::RandomStream random({.seed = 7, .item = static_cast<std::uint32_t>(std::stoul(item.id))});
+inline std::vector<caprl::Clip> noise_picture(std::uint32_t number, Index side) {
+  caprl::Image image(side, side);
+  caprl::RandomStream random({.seed = 7, .item = number});
   for (std::uint8_t& value : image.rgb) value = static_cast<std::uint8_t>(random.below(256));
   caprl::Clip clip;
   clip.frames.push_back({std::move(image), 0.0});
   std::vector<caprl::Clip> clips;
   clips.push_back(std::move(clip));
   return clips;
+}
+
+inline std::vector<caprl::Clip> load_noise(const caprl::CaptionItem& item) {
+  return noise_picture(static_cast<std::uint32_t>(std::stoul(item.id)), 48);
 }
 
 inline std::string make_tokenizer_json() {

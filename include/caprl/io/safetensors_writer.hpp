@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
@@ -17,27 +17,36 @@
 
 namespace caprl {
 
-/// A tensor to be written. Keeps its elements alive.
+/// A tensor to be written. Keeps its elements alive; they are read when the file is written.
 struct NamedTensor {
   std::string name;
   StoredType type = StoredType::F32;
   Shape shape;
-  std::span<const std::byte> bytes;
-  std::shared_ptr<const void> owner;
+  std::function<void(AtomicFile&)> write;  ///< writes `bytes()` bytes
+
+  std::uint64_t bytes() const { return static_cast<std::uint64_t>(shape.elements() * bytes_of(type)); }
 };
 
 template <class T>
 NamedTensor named_tensor(std::string name, const Tensor<T>& tensor) {
-  auto owner = std::make_shared<Tensor<T>>(tensor);
-  return {std::move(name), stored_type_of<T>(), tensor.shape(), std::as_bytes(owner->span()), owner};
+  return {std::move(name), stored_type_of<T>(), tensor.shape(),
+          [tensor](AtomicFile& file) { file.write(std::as_bytes(tensor.span())); }};
 }
 
-/// The tensor rounded to bf16.
+/// The tensor rounded to bf16: block by block as it is written, so that a large model is never held twice.
 template <class T>
 NamedTensor named_tensor_bf16(std::string name, const Tensor<T>& tensor) {
-  Tensor<bf16> rounded(tensor.shape());
-  std::ranges::transform(tensor.span(), rounded.data(), [](T x) { return bf16(static_cast<float>(x)); });
-  return named_tensor(std::move(name), rounded);
+  return {std::move(name), StoredType::BF16, tensor.shape(), [tensor](AtomicFile& file) {
+            std::span<const T> left = tensor.span();
+            std::vector<bf16> block;
+            while (!left.empty()) {
+              block.resize(std::min(left.size(), std::size_t{1} << 19));
+              std::ranges::transform(left.first(block.size()), block.begin(),
+                                     [](T x) { return bf16(static_cast<float>(x)); });
+              file.write(std::as_bytes(std::span(block)));
+              left = left.subspan(block.size());
+            }
+          }};
 }
 
 namespace detail {
@@ -53,8 +62,8 @@ inline std::string safetensors_header_bytes(const std::vector<NamedTensor>& tens
     for (int axis = 0; axis < tensor.shape.rank(); ++axis) shape.push_back(tensor.shape[axis]);
     header[tensor.name] = {{"dtype", name_of(tensor.type)},
                            {"shape", std::move(shape)},
-                           {"data_offsets", {offset, offset + tensor.bytes.size()}}};
-    offset += tensor.bytes.size();
+                           {"data_offsets", {offset, offset + tensor.bytes()}}};
+    offset += tensor.bytes();
   }
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');
@@ -87,7 +96,7 @@ inline void write_safetensors(const std::filesystem::path& path, std::vector<Nam
   detail::require_distinct_names(tensors, path);
   AtomicFile file(path);
   file.write(detail::safetensors_header_bytes(tensors, metadata));
-  for (const NamedTensor& tensor : tensors) file.write(tensor.bytes);
+  for (const NamedTensor& tensor : tensors) tensor.write(file);
   file.commit();
 }
 
