@@ -192,6 +192,8 @@ for answers in asked read; do
     fail "answers that are kept ($answers) give other figures"
 done
 [ "$(find answers -type f | wc -l)" -eq 2 ] || fail "expected the answers of two files of captions"
+run measure --data world/images_test.jsonl --judge judge_on/model --captions captions.jsonl --keep-answers answers
+[ "$(find answers -type f | wc -l)" -eq 3 ] || fail "another judge was given the answers of the first"
 run measure "${measured[@]}" --captions other.jsonl --best --which best
 for source in '--truth --blind' '--captions captions.jsonl --truth' '--blind --before other.jsonl' '--blind --best'; do
   refuses measure excludes "${measured[@]}" $source
