@@ -445,9 +445,9 @@ def models(run, tables):
         subprocess.run([str(run.options.programs / "models_benchmark"), "--make", layers], env=run.environment,
                        check=True)
     tables.notes.append("Goal 16: models of published shapes with random weights, float32, from the same folders; "
-                        "transformers with SDPA and a cache that grows or is reserved at once, the faster counts; where "
-                        "it grows, the prompt is read once for 8 captions, as ours is. What is drawn is the likeliest "
-                        "token. A step of training is the mean loss forward and backward, clipping and AdamW.")
+                        "transformers with SDPA and a cache that grows or is reserved at once, the faster counts; "
+                        "where it grows, the prompt is read once for 8 captions, as ours is. What is drawn is the "
+                        "likeliest token. A step of training is the mean loss forward and backward, clipping, AdamW.")
     with Service(run, "transformers_models") as service:
         check_peers(service, tables, "Goal 16: same weights, same numbers (ours and transformers')")
         for name, size in service.about["parameters"].items():
