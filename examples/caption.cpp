@@ -18,6 +18,7 @@
 #include "caprl/core/hash.hpp"
 #include "caprl/core/progress.hpp"
 #include "caprl/core/random.hpp"
+#include "caprl/core/stop_watch.hpp"
 #include "caprl/data/caption_data.hpp"
 #include "caprl/data/media_folder.hpp"
 #include "caprl/evaluate/caption_prompts.hpp"
@@ -219,7 +220,9 @@ void caption_all(const Options& options, std::span<const CaptionItem> items, std
 }
 
 void run(const Options& options) {
+  StopWatch watch;
   const AnyVlmPolicy policy = load_vlm_policy(options.model, {}, options.adapter);
+  std::fprintf(stderr, "loaded %s in %.1f s\n", options.model.c_str(), watch.lap());
   const std::vector<CaptionItem> items = items_of(options);
   const Load load{examples::captioner_media(policy.model(), options.model, options.frames), options.shuffle_frames};
   if (options.stream) return stream_all(options, items, policy, load);

@@ -84,7 +84,7 @@ class Runner:
         samples = Samples({key: [seconds for seconds, _ in runs] for key, runs in found.items()})
         return samples, {key: runs[-1][1] for key, runs in found.items()}
 
-    def beside(self, title, ours, peers):
+    def beside(self, title, ours, peers, rounds=None):
         """`ours`: (program, pattern), whose benchmarks keep their names; `peers`: (service, case, mode) by name."""
         self.measure_machine()
         samples, told, working = Samples(), {}, {}
@@ -95,7 +95,7 @@ class Runner:
                 print(f"  {title}: {name} does not work here: {answer['error']}", flush=True)
             else:
                 working[name] = (service, case, mode)
-        for _ in range(self.options.rounds):
+        for _ in range(rounds or self.options.rounds):
             for key, runs in self.program(ours[0], f"--benchmark_filter={ours[1]}").items():
                 samples.add(key, runs[0][0])
                 told[key] = runs[0][1]
@@ -156,7 +156,7 @@ class Tables:
         print(f"  goal {goal}: {measured}: {ratios[0]:.2f}x / {ratios[1]:.2f}x {asked} {verdict}", flush=True)
 
 
-GOALS = [*range(1, 12), 15]  # 12 to 14 are of GPUs
+GOALS = [*range(1, 12), 15, 16]  # 12 to 14 are of GPUs
 
 
 def folder_of(options):
@@ -438,7 +438,53 @@ def tokenizer(run, tables):
                        f"{peer} {speed(peer)}", samples.ratios(peer, name), 1)
 
 
-def check_peers(service, tables):
+def models(run, tables):
+    """Published shapes: what takes seconds each time is measured in fewer rounds."""
+    if not (run.options.work / "models/models.json").exists():
+        layers = "2" if run.options.quick else "100"  # at most
+        subprocess.run([str(run.options.programs / "models_benchmark"), "--make", layers], env=run.environment,
+                       check=True)
+    tables.notes.append("Goal 16: models of published shapes with random weights, float32, from the same folders; "
+                        "transformers with SDPA and a cache that grows or is reserved at once, the faster counts; "
+                        "where it grows, the prompt is read once for 8 captions, as ours is. What is drawn is the "
+                        "likeliest token. A step of training is the mean loss forward and backward, clipping, AdamW.")
+    with Service(run, "transformers_models") as service:
+        check_peers(service, tables, "Goal 16: same weights, same numbers (ours and transformers')")
+        for name, size in service.about["parameters"].items():
+            shape = {"text": "SmolLM2 shape", "vlm": "Qwen2.5-VL shape"}[name] + f", {size * 1e-6:.0f} M"
+            models_rows(run, tables, service, name, shape)
+
+
+def models_rows(run, tables, service, name, shape):
+    told_prompt = service.about["prompt_tokens"][name]
+    peer = f"transformers {service.about['transformers']}"
+    seconds = {}
+
+    def compare(case, pattern, measured, modes=("dynamic",)):
+        ours = f"{name}_{pattern}"
+        peers = {f"{peer} {mode}": (service, f"{name}_{case}", mode) for mode in modes}
+        samples, _ = run.beside(f"{name}_{case}", ("models_benchmark", f"^{name}_{case.replace('_', '/captions:')}/"),
+                                peers, rounds=min(run.options.rounds, 4))
+        best = faster_of(samples, peers)
+        tables.add("16", f"{shape}: {measured}", milliseconds(samples, ours), f"{best} {milliseconds(samples, best)}",
+                   samples.ratios(best, ours), 1)
+        seconds[case] = samples.best(ours), samples.best(best)
+        packed = ours.replace("packed:0", "packed:1")
+        if packed != ours and packed in samples:
+            tables.add("16", f"{shape}: {measured}, weights laid out once", milliseconds(samples, packed),
+                       f"{best} {milliseconds(samples, best)}", samples.ratios(best, packed), None)
+
+    compare("prompt", "prompt", f"prompt of {service.about['prompt_tokens'][name]} tokens")
+    for captions in (1, 8):
+        compare(f"generate_{captions}", f"generate/captions:{captions}/packed:0",
+                f"{captions} x 64 tokens after it, the prompt included", ("dynamic", "static"))
+        ours, theirs = ((seconds[f"generate_{captions}"][i] - seconds["prompt"][i]) / 63 * 1e3 for i in (0, 1))
+        tables.notes.append(f"Goal 16: {shape}: a step of decoding {captions} at a time, without the prompt: "
+                            f"{ours:.3g} ms, transformers {theirs:.3g} ms.")
+    compare("train", "train", f"training step, {service.about['trained'][name]}")
+
+
+def check_peers(service, tables, heading="Same weights, same numbers (ours and PyTorch's)"):
     """Peers must compute what we do."""
     checked = service.ask("check - -")
     if "error" in checked:
@@ -448,7 +494,7 @@ def check_peers(service, tables):
             raise RuntimeError(f"the peer disagrees on {name}: {ours} (ours) and {theirs}")
     text = "; ".join(f"{name.replace('_', ' ')} {ours:.6g} and {theirs:.6g}"
                      for name, (ours, theirs) in checked.items())
-    tables.notes.append(f"Same weights, same numbers (ours and PyTorch's): {text}.")
+    tables.notes.append(f"{heading}: {text}.")
     print(f"  peers agree: {text}", flush=True)
 
 
@@ -524,7 +570,7 @@ def main():
     if wanted(8):
         with Service(run, "cases") as service:
             optimizer(run, tables, service)
-    for goal, part in ((9, head), (10, rl_step), (11, video), (15, tokenizer)):
+    for goal, part in ((9, head), (10, rl_step), (11, video), (15, tokenizer), (16, models)):
         if wanted(goal):
             part(run, tables)
     write(run, tables, about, began)

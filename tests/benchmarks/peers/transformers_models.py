@@ -15,7 +15,7 @@ from models import token_at  # noqa: E402
 
 MODELS = pathlib.Path(os.environ["CAPRL_BENCHMARK_MODELS"])
 DESCRIBED = json.loads((MODELS / "models.json").read_text())
-DRAWN = 64
+DRAWN, PROMPT, TRAINED = 64, 512, (4, 256)
 
 
 class Text:
@@ -26,10 +26,10 @@ class Text:
             MODELS / "text", dtype=torch.float32, attn_implementation="sdpa").eval()
 
     def prompt(self):
-        return {"input_ids": torch.tensor([[token_at(0, t) for t in range(512)]])}
+        return {"input_ids": torch.tensor([[token_at(0, t) for t in range(PROMPT)]])}
 
     def loss(self):
-        tokens = torch.tensor([[token_at(text, t) for t in range(256)] for text in range(4)])
+        tokens = torch.tensor([[token_at(text, t) for t in range(TRAINED[1])] for text in range(TRAINED[0])])
         return self.model(input_ids=tokens, labels=tokens, use_cache=False).loss
 
 
@@ -96,7 +96,7 @@ def generate(model, captions, mode):
             given = torch.cat((inputs["input_ids"], first), 1).repeat_interleave(captions, 0)
             chosen = settings(mode)
             chosen.max_new_tokens = DRAWN - 1
-            tokens = model.model.generate(input_ids=given, past_key_values=cache, generation_config=chosen)
+            tokens = model.model.generate(input_ids=given, cache=cache, generation_config=chosen)
         drawn = tokens[:, length:]
         if drawn.shape != (captions, DRAWN):
             raise RuntimeError(f"expected {captions} x {DRAWN} tokens, got {tuple(drawn.shape)}")
@@ -147,7 +147,12 @@ def check():
 def about():
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     torch.set_num_interop_threads(1)
-    return {"torch": torch.__version__, "transformers": transformers.__version__}
+    return {"torch": torch.__version__, "transformers": transformers.__version__,
+            "parameters": {name: described["parameters"] for name, described in DESCRIBED.items()},
+            "prompt_tokens": {"text": PROMPT, "vlm": len(DESCRIBED["vlm"]["prompts"][0]["tokens"])},
+            "trained": {"text": f"{TRAINED[0]} x {TRAINED[1]} tokens",
+                        "vlm": f"{len(DESCRIBED['vlm']['prompts'])} pictures with captions of "
+                               f"{len(DESCRIBED['vlm']['prompts'][0]['caption'])} tokens"}}
 
 
 CASES = {f"{name}_{case}": (lambda mode, kind=kind, run=run: run(kind(), mode))
