@@ -139,7 +139,7 @@ class FitSearch {
     return sum;
   }
 
-  /// Takes one setting after the other to where the excess is smallest, until there is none; then gives back what was
+  /// Takes one setting after the other to where the excess is smallest, until there is none; then gives back what is
   /// not needed.
   std::optional<PlannedRun> enough_together(const std::vector<MemorySetting>& settings) const {
     PlannedRun smallest = run_;
@@ -157,11 +157,18 @@ class FitSearch {
     return std::nullopt;
   }
 
+  /// The same with each setting as near to what it was as fits.
   PlannedRun without_needless(PlannedRun run, const std::vector<MemorySetting>& settings) const {
     for (const MemorySetting& setting : settings) {
-      PlannedRun larger = run;
-      setting.take(larger, run_);
-      if (excess(larger) == 0) run = std::move(larger);
+      std::vector<PlannedRun> nearest = setting.smaller(run_);
+      nearest.insert(nearest.begin(), run_);
+      for (const PlannedRun& from : nearest) {
+        PlannedRun larger = run;
+        setting.take(larger, from);
+        if (excess(larger) > 0) continue;
+        run = std::move(larger);
+        break;
+      }
     }
     return run;
   }
