@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 source examples/support/world.sh
 images=(--train-images 6000 --validation-images 100 --test-images 400)
 clips=(--train-clips 1500 --validation-clips 64 --test-clips 150)
-see=1500 watch=800 brief=200 image_steps=30 clip_steps=30 kept=300
+see=1500 watch=300 brief=100 image_steps=20 clip_steps=15 kept=300
 out=build/qwen
 if [ "${1:-}" = --few ]; then
   images=(--train-images 64 --validation-images 8 --test-images 8)
