@@ -13,6 +13,7 @@ from torch.nn import functional as F  # noqa: E402
 
 from models import token_at  # noqa: E402
 
+transformers.utils.logging.disable_progress_bar()
 MODELS = pathlib.Path(os.environ["CAPRL_BENCHMARK_MODELS"])
 DESCRIBED = json.loads((MODELS / "models.json").read_text())
 DRAWN, PROMPT, TRAINED = 64, 512, (4, 256)
