@@ -22,6 +22,9 @@ struct FrameOptions {
   std::optional<caprl::Index> maximum = {};
 };
 
+/// Of a small captioner, whose folder says nothing of frames.
+inline caprl::FixedRate small_captioner_frames() { return {.frames_per_second = 1, .minimum = 1, .maximum = 16}; }
+
 inline void add_frame_options(CLI::App& app, FrameOptions& options) {
   app.add_option("--frames-per-second", options.frames_per_second,
                  "That the captioner sees of a video (default: as the model's processor; 1 for a small captioner)")
@@ -78,8 +81,7 @@ inline CaptionerMedia captioner_media(const caprl::AnyVlm<float>& captioner, con
     const FrameOptions& options;
     CaptionerMedia operator()(const caprl::TinyVlm<float>& model) const {
       const caprl::Index side = model.settings.vision.image_size;
-      const caprl::FixedRate frames{.frames_per_second = 1, .minimum = 1, .maximum = 16};
-      return {{asked_frames(frames, options)}, {side, side}};
+      return {{asked_frames(small_captioner_frames(), options)}, {side, side}};
     }
     CaptionerMedia operator()(const caprl::Qwen25Vl<float>&) const {
       return {{asked_frames(caprl::load_qwen2_vl_frames(folder), options)}};

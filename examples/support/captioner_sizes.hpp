@@ -31,7 +31,7 @@ inline void add_size_options(CLI::App& app, CaptionerSizes& sizes, CLI::Option* 
   };
   app.add_option("--architecture", sizes.architecture, "config.json's model_type")
       ->capture_default_str()
-      ->check(CLI::IsMember({"caprl_tiny_vlm", "qwen2_5_vl", "qwen3_vl"}))
+      ->check(CLI::IsMember(caprl::vlm_model_types()))
       ->excludes(like);
   add("--width", sizes.width, "Features");
   add("--heads", sizes.heads, "Attention heads");

@@ -146,6 +146,8 @@ AnyReward reward_of(const ReinforceOptions& options, const caprl::ModelFolder<ca
   return choose_reward(options.reward, std::move(reward), options.maximum_tokens);
 }
 
+std::filesystem::path run_folder(const ReinforceOptions& options) { return options.out / "run"; }
+
 caprl::TrainerSettings trainer_settings(const ReinforceOptions& options, const std::string& name) {
   caprl::TrainerSettings settings;
   settings.title = "reinforcing " + name + " captions";
@@ -157,7 +159,7 @@ caprl::TrainerSettings trainer_settings(const ReinforceOptions& options, const s
   settings.micro_tokens = options.micro_tokens;
   settings.truncated = truncated_rule(faults_of(options));
   settings.seed = options.seed;
-  settings.run.folder = options.out / "run";
+  settings.run.folder = run_folder(options);
   settings.run.steps = options.steps;
   settings.run.checkpoint_every = 10;
   settings.run.optimizer.beta2 = options.beta2;
@@ -224,6 +226,32 @@ caprl::ReportGalleryItem gallery_item(const caprl::CaptionItem& item, std::span<
   return shown;
 }
 
+/// What a captioner gained, on held-out items that nothing was chosen by; written to the stage's folder.
+Stage measured_stage(const ReinforceOptions& options, const std::string& name, const caprl::AnyVlmPolicy& base,
+                     const caprl::AnyVlmPolicy& policy, const caprl::ExactJudge<float>& measure,
+                     std::span<const caprl::CaptionItem> items) {
+  using namespace caprl;
+  std::printf("measuring on %zu held-out items\n", items.size());
+  std::fflush(stdout);
+  const CaptionerMedia load = captioner_media(base.model(), options.model, options.frames);
+  const HeldOut test(base, measure, items, load, caption_settings(options, 2));
+  Stage stage{.name = name, .folder = options.out};
+  const Evaluation before = test.evaluate(base, Sample<>());
+  const Evaluation after = test.evaluate(policy, Sample<>());
+  add_figures(stage.summary, name, "base", before);
+  add_figures(stage.summary, name, "trained", after);
+  add_figures(stage.summary, name, "greedy.base", test.evaluate(base, Greedy{}));
+  add_figures(stage.summary, name, "greedy.trained", test.evaluate(policy, Greedy{}));
+  add_run_figures(stage.summary, name, run_folder(options));
+  const auto shown = std::min(static_cast<std::size_t>(options.gallery_items), items.size());
+  for (std::size_t i = 0; i < shown; ++i) {
+    const CaptionItem& item = items[i];
+    stage.gallery.push_back(gallery_item(item, load(item), before, after, i));
+  }
+  save_stage(stage);
+  return stage;
+}
+
 /// Trains and measures; nothing where the run was interrupted.
 std::optional<Stage> trained_stage(const ReinforceOptions& options, const std::string& name) {
   using namespace caprl;
@@ -255,27 +283,10 @@ std::optional<Stage> trained_stage(const ReinforceOptions& options, const std::s
   if (interrupted()) return std::nullopt;
   if (is_finished_stage(options.out)) return load_stage(options.out);
   print_memory(plan);
-  load_best(settings.run.folder, policy.blocks());
+  load_best(run_folder(options), policy.blocks());
   save_trained(options.trained, policy.model(), options.model, options.out, WeightFormat::float32);
 
-  std::printf("measuring on %zu held-out items\n", splits.test.size());
-  std::fflush(stdout);
-  const HeldOut test(base, measure, splits.test, load, caption_settings(options, 2));
-  Stage stage{.name = name, .folder = options.out};
-  const Evaluation before = test.evaluate(base, Sample<>());
-  const Evaluation after = test.evaluate(policy, Sample<>());
-  add_figures(stage.summary, name, "base", before);
-  add_figures(stage.summary, name, "trained", after);
-  add_figures(stage.summary, name, "greedy.base", test.evaluate(base, Greedy{}));
-  add_figures(stage.summary, name, "greedy.trained", test.evaluate(policy, Greedy{}));
-  add_run_figures(stage.summary, name, settings.run.folder);
-  const auto shown = std::min(static_cast<std::size_t>(options.gallery_items), splits.test.size());
-  for (std::size_t i = 0; i < shown; ++i) {
-    const CaptionItem& item = splits.test[i];
-    stage.gallery.push_back(gallery_item(item, load(item), before, after, i));
-  }
-  save_stage(stage);
-  return stage;
+  return measured_stage(options, name, base, policy, measure, splits.test);
 }
 
 }  // namespace

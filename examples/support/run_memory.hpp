@@ -9,6 +9,7 @@
 #include "caprl/policy/any_vlm_policy.hpp"
 #include "caprl/tensor/storage.hpp"
 #include "caprl/train/memory_fit.hpp"
+#include "caprl/train/plan_memory.hpp"
 #include "support/captioner_media.hpp"
 #include "support/reinforce_options.hpp"
 

@@ -137,7 +137,17 @@ TEST_CASE("a model of any architecture is written as its own, with how its pictu
     const auto fresh = vlm_without_weights<float>(place / "again");
     initialize(fresh, 1);
     const auto first = numbers_of(fresh);
+    std::map<std::string, std::vector<float>> drawn;
+    for (const auto& block : named_blocks<float>(fresh)) {
+      const auto values = block.of(block.parameter.value()).span();
+      if (block.parameter.shape().rank() > 1) drawn[block.name].assign(values.begin(), values.end());
+    }
     initialize(fresh, 2);
+    for (const auto& block : named_blocks<float>(fresh)) {
+      CAPTURE(block.name);
+      CHECK((!drawn.contains(block.name) ||
+             !std::ranges::equal(drawn[block.name], block.of(block.parameter.value()).span())));
+    }
     CHECK(numbers_of(fresh) != first);
     initialize(fresh, 1);
     CHECK(numbers_of(fresh) == first);

@@ -1,4 +1,4 @@
-#include "caprl/train/memory_plan.hpp"
+#include "caprl/train/plan_memory.hpp"
 
 #include <doctest/doctest.h>
 

@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "caprl/io/json_fields.hpp"
 #include "caprl/io/json_file.hpp"
@@ -98,6 +99,17 @@ inline constexpr VlmArchitecture<T> vlm_architectures[] = {
     {"qwen3_vl", [](const auto& folder) { return AnyVlm<T>(Qwen3Vl<T>(read_qwen3_vl_folder(folder))); },
      [](const auto& folder) { return any_vlm_folder<T>(load_qwen3_vl<T>(folder)); }}};
 
+}  // namespace detail
+
+/// The "model_type" of each architecture.
+inline std::vector<std::string> vlm_model_types() {
+  std::vector<std::string> types;
+  for (const auto& architecture : detail::vlm_architectures<float>) types.emplace_back(architecture.model_type);
+  return types;
+}
+
+namespace detail {
+
 /// The entry for a folder's config.json. Throws Error that lists those that there are.
 template <class T>
 const VlmArchitecture<T>& vlm_architecture(const std::filesystem::path& folder) {
@@ -105,11 +117,11 @@ const VlmArchitecture<T>& vlm_architecture(const std::filesystem::path& folder) 
   const Json json = load_json(config);
   const JsonFields fields(json, config.string());
   const auto type = fields.get<std::string>("model_type");
-  std::string known;
   for (const auto& architecture : vlm_architectures<T>) {
     if (type == architecture.model_type) return architecture;
-    known += (known.empty() ? "" : ", ") + std::string(architecture.model_type);
   }
+  std::string known;
+  for (const std::string& name : vlm_model_types()) known += (known.empty() ? "" : ", ") + name;
   throw fields.error("model_type", "expected one of " + known + "; got \"" + type + "\"");
 }
 

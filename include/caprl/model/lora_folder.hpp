@@ -27,8 +27,11 @@ namespace detail {
 /// PEFT wraps a model twice and names its layers so.
 inline const std::string peft_prefix = "base_model.model.";
 
-inline std::string peft_name(const std::string& layer, const char* factor) {
-  return peft_prefix + layer + ".lora_" + factor + ".weight";
+template <class T, class Device>
+void append_peft_blocks(const std::string& layer, const Parameter<T, Device>& a, const Parameter<T, Device>& b,
+                        std::vector<NamedBlock<T, Device>>& blocks) {
+  blocks.push_back(whole_block(peft_prefix + layer + ".lora_A.weight", a));
+  blocks.push_back(whole_block(peft_prefix + layer + ".lora_B.weight", b));
 }
 
 /// A and B of every adapter, merged or not, as PEFT names them.
@@ -36,8 +39,7 @@ template <class T, class Device, class Module>
 std::vector<NamedBlock<T, Device>> peft_blocks(const Module& module) {
   std::vector<NamedBlock<T, Device>> blocks;
   for_each_adapter<T, Device>(module, [&](const LinearRows<T, Device>& rows, const LoraAdapter<T, Device>& adapter) {
-    blocks.push_back(whole_block(peft_name(rows.name, "A"), adapter.term.a));
-    blocks.push_back(whole_block(peft_name(rows.name, "B"), adapter.term.b));
+    append_peft_blocks(rows.name, adapter.term.a, adapter.term.b, blocks);
   });
   return blocks;
 }
@@ -49,8 +51,7 @@ std::vector<NamedBlock<T, ShapesOnly>> peft_shapes(const Module& module, const L
   for (const auto& rows : target_layers(linear_layers<T, Device>(module), settings.targets, false)) {
     const Parameter<T, ShapesOnly> a({settings.rank, rows.layer.weight.shape()[1]});
     const Parameter<T, ShapesOnly> b({rows.end - rows.begin, settings.rank});
-    blocks.push_back(whole_block(peft_name(rows.name, "A"), a));
-    blocks.push_back(whole_block(peft_name(rows.name, "B"), b));
+    append_peft_blocks(rows.name, a, b, blocks);
   }
   return blocks;
 }

@@ -8,6 +8,7 @@
 
 #include "caprl/core/error.hpp"
 #include "caprl/train/memory_plan.hpp"
+#include "caprl/train/planned_run.hpp"
 
 namespace caprl {
 
