@@ -335,6 +335,7 @@ MemoryPlan plan_memory(const decltype(std::declval<Model<float, ShapesOnly>>().s
 
 /// The same for a model or policy that there is; adapters and frozen tensors are those of `run`.
 template <template <class, class> class Model, class T, class Device>
+requires requires(const Model<T, Device>& model) { model.settings; }
 MemoryPlan plan_memory(const Model<T, Device>& model, const PlannedRun& run) {
   return plan_memory<Model>(model.settings, run);
 }
