@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 source examples/support/world.sh
 programs=build/release/examples
 out=build/quickstart
-images=(--train-images 3000 --validation-images 128 --test-images 400) image_steps=30 image_batch=32
+images=(--train-images 3000 --validation-images 128 --test-images 400) image_steps=40 image_batch=32
 clips=(--train-clips 600 --validation-clips 64 --test-clips 150) clip_steps=30 clip_batch=16
 kept_images=300 kept_batch=8  # among the clips, so that what was learnt on images stays
 case "${1:-}" in
@@ -44,7 +44,7 @@ weights=examples/weights
 echo "[3/4] reinforcing the captioner on pictures"
 "$programs/caption_images" --data "$world/images_train.jsonl" --validation "$world/images_validation.jsonl" \
   --test "$world/images_test.jsonl" --model "$weights/captioner1" --judge "$weights/judge1" --steps "$image_steps" \
-  --batch "$image_batch" --no-report --out "$out/image"
+  --batch "$image_batch" --learning-rate 2e-4 --epsilon 1e-3 --no-report --out "$out/image"
 echo "[4/4] reinforcing it on clips"
 head -n "$kept_images" "$world/images_train.jsonl" >"$world/images_kept.jsonl"
 "$programs/caption_videos" --data "$world/videos_train.jsonl" "$world/images_kept.jsonl" \

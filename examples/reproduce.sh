@@ -21,7 +21,7 @@ stop() {  # EXIT CODE
 trap 'stop 130' INT TERM
 trap 'stop $?' EXIT
 cd "$(dirname "$0")/.."
-images=(--train-images 6000 --validation-images 500 --test-images 2000) steps=30 batch=32
+images=(--train-images 6000 --validation-images 500 --test-images 2000) steps=40 batch=32
 clips=(--train-clips 2000 --validation-clips 200 --test-clips 1400) clip_steps=60 clip_batch=16 test_clips=1000
 kept_images=1000 kept_batch=8  # among the clips, so that what was learnt on images stays
 best_of=64 best_items=250 compared_items=100 few=()
@@ -107,7 +107,7 @@ reinforce_images() {  # NAME BASE OPTIONS...
   shift 2
   "$programs/caption_images" --data "$world/images_train.jsonl" --validation "$world/images_validation.jsonl" \
     --test "${test[image]}" --test-items 16 --model "$base" --judge "$judge" --steps "$steps" --batch "$batch" \
-    --validate-every 5 --no-report --out "$out/$name" "$@"
+    --learning-rate 2e-4 --epsilon 1e-3 --validate-every 5 --no-report --out "$out/$name" "$@"
 }
 reinforce_videos() {  # NAME BASE OPTIONS...
   local name=$1 base=$2
@@ -175,7 +175,9 @@ other_reinforcement() {  # NAME PREFIX.image|image WHICH OPTIONS...
   stage "image_$name" reinforce_images "image_$name" "$weights/captioner1" "$@"
   stage "image_measure_$name" caption_and_measure "$prefix" "$name" "$out/image_$name/model" "$which" start1
 }
-control() { other_reinforcement "$1" "control.$1.image" "" --reward "$1"; }
+control() {  # REWARD SEED
+  other_reinforcement "$1_seed$2" "control.$1.image" "seed$2" --reward "$1" --seed "$2"
+}
 sampled() { other_reinforcement sampled image sampled --reward sampled; }
 no_penalty() { other_reinforcement no_penalty image no_penalty --penalty 0; }
 
@@ -223,9 +225,10 @@ without_time() {  # NAME OPTIONS...
 }
 
 side_by_side "train_and_measure seed1 1 1" "train_and_measure seed2 1 2" "train_and_measure seed3 1 3" \
-  "train_and_measure base2 2 1" "control permuted" "control other_item" "control length" sampled no_penalty \
-  "stage sft_dense taught_densely" "stage video_only video_only" "stage compare_judges compare_judges" \
-  "stage best_of best_of_base"
+  "train_and_measure base2 2 1" "stage video_only video_only" "stage best_of best_of_base" \
+  "control permuted 1" "control permuted 2" "control permuted 3" \
+  "control other_item 1" "control other_item 2" "control other_item 3" "control length 1" \
+  sampled no_penalty "stage sft_dense taught_densely" "stage compare_judges compare_judges"
 side_by_side "stage leaks_image look_for_leaks image" "stage leaks_video look_for_leaks video" \
   "stage one_frame without_time one_frame --maximum-frames 1" \
   "stage shuffled_frames without_time shuffled_frames --shuffle-frames"

@@ -69,6 +69,8 @@ constexpr double wanted_accuracy = 0.8;  ///< how soon it is reached is measured
 const std::vector<std::string> runs = {"seed1", "seed2", "seed3", "base2"};
 const std::vector<std::string> samplings = {"", "greedy."};
 const std::vector<std::string> readers = {"", "second_judge.", "grammar."};
+const std::vector<std::string> controls = {"permuted", "other_item"};  ///< rewards that tell nothing
+const std::vector<std::string> control_runs = {"seed1", "seed2", "seed3"};
 
 /// What holds of judges and data, for images and for videos.
 void add_gates_of_medium(std::vector<Gate>& gates, const std::string& medium) {
@@ -106,6 +108,17 @@ void add_video_gates(std::vector<Gate>& gates, const std::string& sampling, cons
   gates.push_back({"images after videos, " + kept + ": gain of accuracy", "image.accuracy.gain." + kept, -0.02});
 }
 
+/// What tells nothing teaches nothing, in any run.
+void add_control_gates(std::vector<Gate>& gates, const std::string& control) {
+  for (const std::string& run : control_runs) {
+    for (const std::string& sampling : samplings) {
+      const std::string which = sampling + run;
+      gates.push_back({"gain of control " + control + ", " + which,
+                       "control." + control + ".image.accuracy.gain." + which + ".high", 0.03, false});
+    }
+  }
+}
+
 std::vector<Gate> all_gates() {
   std::vector<Gate> gates;
   for (const std::string medium : {"image", "video"}) add_gates_of_medium(gates, medium);
@@ -115,9 +128,7 @@ std::vector<Gate> all_gates() {
       add_video_gates(gates, sampling, run);
     }
   }
-  for (const std::string control : {"permuted", "other_item"}) {
-    gates.push_back({"gain of control: " + control, "control." + control + ".image.accuracy.gain.high", 0.03, false});
-  }
+  for (const std::string& control : controls) add_control_gates(gates, control);
   for (const std::string control : {"one_frame", "shuffled_frames"}) {
     gates.push_back({"videos, " + control + ": gain on temporal questions",
                      "video.accuracy.temporal.gain." + control + ".high", -0.15, false});
@@ -125,53 +136,65 @@ std::vector<Gate> all_gates() {
   return gates;
 }
 
-/// "base", "greedy.base" and so on.
-void add_both_samplings(std::vector<std::string>& names, const std::string& name) {
-  for (const std::string& sampling : samplings) names.push_back(sampling + name);
+/// Whose captions a row is of: the figures' prefix, such as "image", and the name behind them, such as "greedy.base".
+struct Captions {
+  std::string prefix, which;
+};
+
+/// Drawn at temperature 1, and greedily.
+void add_both_samplings(std::vector<Captions>& all, const std::string& name, const std::string& prefix) {
+  for (const std::string& sampling : samplings) all.push_back({prefix, sampling + name});
 }
 
-std::string captions_table(const Summary& summary, const std::string& medium, const std::vector<std::string>& names,
+std::string row_name(const Captions& captions) {
+  const std::size_t end = captions.prefix.rfind('.');  // of "control.permuted.image"
+  return end == std::string::npos ? captions.which : captions.prefix.substr(0, end) + " " + captions.which;
+}
+
+std::string captions_table(const Summary& summary, const std::vector<Captions>& all,
                            const std::vector<std::string>& figures) {
   std::vector<std::string> header = {"captions"};
   header.insert(header.end(), figures.begin(), figures.end());
   std::vector<std::vector<std::string>> rows;
-  for (const std::string& name : names) {
-    const bool control = name.starts_with("control.");
-    rows.push_back({name});
+  for (const Captions& captions : all) {
+    rows.push_back({row_name(captions)});
     for (const std::string& figure : figures) {
-      rows.back().push_back(
-          cell(summary, control ? figure_name(name + "." + medium, figure, "") : figure_name(medium, figure, name)));
+      rows.back().push_back(cell(summary, figure_name(captions.prefix, figure, captions.which)));
     }
   }
   return table(header, rows);
 }
 
 std::string images_table(const Summary& summary) {
-  std::vector<std::string> names;
-  for (const std::string base : {"base", "base2"}) add_both_samplings(names, base);
-  for (const std::string& run : runs) add_both_samplings(names, "trained." + run);
-  add_both_samplings(names, "sft_dense");
-  for (const std::string other : {"sampled", "no_penalty", "best_of_1", "best_of_64", "control.permuted",
-                                  "control.other_item", "control.length", "truth"}) {
-    names.push_back(other);
+  std::vector<Captions> all;
+  for (const std::string base : {"base", "base2"}) add_both_samplings(all, base, "image");
+  for (const std::string& run : runs) add_both_samplings(all, "trained." + run, "image");
+  add_both_samplings(all, "sft_dense", "image");
+  for (const std::string other : {"sampled", "no_penalty", "best_of_1", "best_of_64", "truth"}) {
+    all.push_back({"image", other});
   }
-  return captions_table(summary, "image", names,
+  for (const std::string& control : controls) {
+    for (const std::string& run : control_runs) add_both_samplings(all, run, "control." + control + ".image");
+  }
+  add_both_samplings(all, "seed1", "control.length.image");
+  return captions_table(summary, all,
                         {"accuracy", "accuracy.second_judge", "accuracy.grammar", "recall", "precision", "unparsable",
                          "caption_tokens"}) +
          "best_of_N: of N base captions of an image the one that the judge answers most from; the first 250 images "
-         "only. sampled: trained by the published judge's draws; no_penalty: wrong answers cost nothing.\n\n";
+         "only. sampled: trained by the published judge's draws; no_penalty: wrong answers cost nothing. control: "
+         "trained on rewards in random order, by another item's questions, by length.\n\n";
 }
 
 std::string videos_table(const Summary& summary) {
-  std::vector<std::string> names;
-  for (const std::string base : {"base", "base2"}) add_both_samplings(names, base);
+  std::vector<Captions> all;
+  for (const std::string base : {"base", "base2"}) add_both_samplings(all, base, "video");
   for (const std::string& run : runs) {
-    add_both_samplings(names, "start." + run);
-    add_both_samplings(names, "trained." + run);
+    add_both_samplings(all, "start." + run, "video");
+    add_both_samplings(all, "trained." + run, "video");
   }
-  add_both_samplings(names, "video_only");
-  for (const std::string other : {"one_frame", "shuffled_frames", "truth"}) names.push_back(other);
-  return captions_table(summary, "video", names,
+  add_both_samplings(all, "video_only", "video");
+  for (const std::string other : {"one_frame", "shuffled_frames", "truth"}) all.push_back({"video", other});
+  return captions_table(summary, all,
                         {"accuracy", "accuracy.second_judge", "accuracy.grammar", "accuracy.temporal", "recall",
                          "precision", "times.mean_error_seconds", "times.within_one_second", "caption_tokens"});
 }

@@ -7,11 +7,11 @@ cd "$(dirname "$0")/.."
 source examples/support/world.sh
 out=build/weights
 images=20000 held_out=1000 clips=10000 held_out_clips=400 short_clips=6000 held_out_short_clips=200 some=2000
-image_steps=2000 short_steps=1200 clip_steps=1000 base_steps=600
+image_steps=2000 short_steps=1200 clip_steps=1000 brief_steps=600 base_steps=1500
 judge1=(--steps 9000 --drill-steps 3000) judge2=(--steps 7500 --drill-steps 2500)
 if [ "${1:-}" = --few ]; then
   images=128 held_out=32 clips=32 held_out_clips=32 short_clips=32 held_out_short_clips=8 some=8
-  image_steps=3 short_steps=2 clip_steps=2 base_steps=4
+  image_steps=3 short_steps=2 clip_steps=2 brief_steps=4 base_steps=2
   judge1=(--steps 4 --drill-steps 2) judge2=("${judge1[@]}")
   out=build/weights-few
   shift
@@ -38,8 +38,9 @@ cp examples/weights/judge1/tokenizer.json "$out/tokenizer.json"
 # First everything that is there is to be said: of pictures, so that the captioner learns to see; of short clips
 # second by second, so that it learns what happens and when; of all clips with ever fewer of the seconds in which
 # nothing happens, so that it learns to look ahead; of all clips without them. Some pictures are among the clips lest
-# they are forgotten. Then mostly terse captions of both; because it sees clips less well after that, everything of
-# clips once more, and at a lower rate the terse captions, which it is left with.
+# they are forgotten. Then terse to dense captions of both; because it sees clips less well after that, everything of
+# clips once more, at a lower rate mostly terse captions, and at last, for long enough that it is firmly terse, those
+# of the base's mixture.
 # A stage that is done writes its model once more; one whose settings or start are not those it was made with is
 # refused.
 sft() {  # OUT OPTIONS...
@@ -62,13 +63,15 @@ for i in 1 2; do
   sft "$out/clips$i" --model "$out/thinned$i/model" "${long[@]}" --caption-field caption_dense \
     --steps "$clip_steps" --batch 32 --learning-rate 1e-3 --seed $((seed + 3))
   sft "$out/mixture$i" --model "$out/clips$i/model" "${both[@]}" --caption-field caption_mixed \
-    --steps "$base_steps" --learning-rate 1e-3 --seed $((seed + 4)) --bf16
+    --steps "$brief_steps" --learning-rate 1e-3 --seed $((seed + 4)) --bf16
   sft "$out/again$i" --model "$out/mixture$i/model" "${long[@]}" --caption-field caption_dense \
     --steps "$clip_steps" --batch 32 --learning-rate 1e-3 --seed $((seed + 5))
   sft "$out/longer$i" --model "$out/again$i/model" "${long[@]}" --caption-field caption_dense \
     --steps $((2 * clip_steps)) --batch 32 --learning-rate 1e-3 --seed $((seed + 7))
-  sft "$out/captioner$i" --model "$out/longer$i/model" "${both[@]}" \
-    --steps $((base_steps / 2)) --learning-rate 3e-4 --seed $((seed + 6)) --bf16
+  sft "$out/brief$i" --model "$out/longer$i/model" "${both[@]}" --caption-field caption_brief \
+    --steps $((brief_steps / 2)) --learning-rate 3e-4 --seed $((seed + 6)) --bf16
+  sft "$out/captioner$i" --model "$out/brief$i/model" "${both[@]}" \
+    --steps "$base_steps" --learning-rate 5e-4 --seed $((seed + 8)) --bf16
 done
 # The second judge is larger and never trained against: it tells whether a captioner only pleases the first.
 judge() {  # OUT OPTIONS...

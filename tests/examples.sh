@@ -21,8 +21,9 @@ has judge_on/model/config.json '"hidden_size": 32'
 captioner=(--model taught/model --judge judge/model)
 
 # The main job, on images and on videos.
-images=(--data world/images_train.jsonl --validation world/images_validation.jsonl --test world/images_test.jsonl
-  "${captioner[@]}" --steps 24 --batch 4 --samples 3 --maximum-tokens 24 --validate-every 8)
+small_images=(--data world/images_train.jsonl --validation world/images_validation.jsonl
+  --test world/images_test.jsonl "${captioner[@]}" --batch 4 --samples 3 --maximum-tokens 24)
+images=("${small_images[@]}" --steps 24 --validate-every 8)
 reports() {  # FOLDER NAME STEPS
   has "$1/report.html" '<svg' 'data:image/png;base64,'
   if grep -q -e 'src="http' "$1/report.html"; then fail "$1/report.html is not self-contained"; fi
@@ -38,6 +39,12 @@ grep -qE '"judge_tokens":[1-9]' whole/run/metrics.jsonl || fail "the judge's tok
 run caption_images "${images[@]}" --reward sampled --draws 2 --no-report --out sampled
 lines sampled/run/metrics.jsonl 24
 ! cmp -s whole/run/metrics.jsonl sampled/run/metrics.jsonl || fail "the sampled judge is the exact one"
+# What a control trained is its last weights, whichever of them validation would choose.
+for every in 1 3; do
+  run caption_images "${small_images[@]}" --steps 3 --validate-every "$every" --learning-rate 0.02 --reward permuted \
+    --no-report --out "permuted$every"
+done
+cmp -s permuted1/model/model.safetensors permuted3/model/model.safetensors || fail "a control's weights were chosen"
 run caption_videos --data world/videos_train.jsonl world/images_train.jsonl --validation world/videos_validation.jsonl \
   --test world/videos_test.jsonl "${captioner[@]}" --steps 2 --batch 2 --samples 2 --maximum-tokens 24 \
   --maximum-frames 4 --out videos

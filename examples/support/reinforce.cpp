@@ -163,6 +163,7 @@ caprl::TrainerSettings trainer_settings(const ReinforceOptions& options, const s
   settings.run.steps = options.steps;
   settings.run.checkpoint_every = 10;
   settings.run.optimizer.beta2 = options.beta2;
+  settings.run.optimizer.epsilon = options.epsilon;
   settings.run.optimizer.weight_decay = options.weight_decay;
   settings.run.learning_rate = {
       .peak = options.learning_rate,
@@ -283,7 +284,7 @@ std::optional<Stage> trained_stage(const ReinforceOptions& options, const std::s
   if (interrupted()) return std::nullopt;
   if (is_finished_stage(options.out)) return load_stage(options.out);
   print_memory(plan);
-  load_best(run_folder(options), policy.blocks());
+  if (!is_control(options.reward)) load_best(run_folder(options), policy.blocks());
   save_trained(options.trained, policy.model(), options.model, options.out, WeightFormat::float32);
 
   return measured_stage(options, name, base, policy, measure, splits.test);

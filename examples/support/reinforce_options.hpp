@@ -42,6 +42,7 @@ struct ReinforceOptions {
   double learning_rate = 1e-4;
   std::optional<caprl::Index> warmup_steps = {};
   double beta2 = 0.999;
+  double epsilon = 1e-8;
   double weight_decay = 0.01;
   std::string estimator = "rloo";
   double spread_floor = 0.02;
@@ -144,6 +145,10 @@ inline void add_reinforce_options(CLI::App& app, ReinforceOptions& options) {
   app.add_option("--warmup-steps", options.warmup_steps, "In which the learning rate rises (default: at most 10)")
       ->check(CLI::NonNegativeNumber);
   app.add_option("--beta2", options.beta2, "Of AdamW")->capture_default_str()->check(CLI::Range(0.0, 1.0));
+  app.add_option("--epsilon", options.epsilon,
+                 "Of AdamW: gradients far below it move the weights by less than the learning rate")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   app.add_option("--weight-decay", options.weight_decay, "Of AdamW")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);

@@ -83,6 +83,11 @@ struct OtherItemsRewards {
 
 inline std::vector<std::string> reward_names() { return {"accuracy", "sampled", "permuted", "other_item", "length"}; }
 
+/// Whether a reward of this name should teach nothing about pictures. What it trains is not chosen by accuracy.
+inline bool is_control(const std::string& name) {
+  return name == "permuted" || name == "other_item" || name == "length";
+}
+
 /// The reward of a name in `reward_names()`, made of the one that measures accuracy, exactly or by sampling.
 inline AnyReward choose_reward(const std::string& name, AnyReward accuracy, caprl::Index maximum_tokens) {
   if (name == "permuted") return AnyReward(PermutedRewards{std::move(accuracy)});

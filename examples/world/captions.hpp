@@ -68,8 +68,12 @@ struct CaptionMixture {
   static CaptionMixture mixed(bool is_clip) {
     return is_clip ? CaptionMixture{.dense = 0.1, .still = 0.08, .medium = 0.15} : CaptionMixture{};
   }
-  /// What a base is left with: most captions of clips describe them like pictures, however much they tell of objects.
-  static CaptionMixture of_base(bool is_clip) { return {.eventless = is_clip ? 0.85 : 0}; }
+  /// Mostly terse; most captions of clips describe them like pictures, however much they tell of objects.
+  static CaptionMixture brief(bool is_clip) { return {.eventless = is_clip ? 0.85 : 0}; }
+  /// What a base is left with: terser still, so that its terseness does not depend on small changes of its weights.
+  static CaptionMixture of_base(bool is_clip) {
+    return {.dense = 0.08, .medium = 0.12, .eventless = is_clip ? 0.85 : 0};
+  }
 
   CaptionStyle draw(RandomStream& random, bool is_clip) const {
     CaptionStyle style = draw_density(random, is_clip);

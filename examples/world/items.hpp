@@ -14,13 +14,14 @@
 
 namespace world {
 
-/// One item of a set: a scene or a clip, with questions, a caption of the base's mixture, and three to learn from
+/// One item of a set: a scene or a clip, with questions, a caption of the base's mixture, and four to learn from
 /// before.
 template <class Content>
 struct WorldItem {
   Content content;
   std::vector<WorldQuestion> questions;
   std::string caption;
+  std::string brief;             ///< mostly terse, of clips mostly without events
   std::string mixed;             ///< terse to dense, events told as often as objects
   std::string timeline;          ///< dense, with a sentence for every second
   std::string thinned_timeline;  ///< dense, with sentences for some of the seconds in which nothing happens
@@ -44,8 +45,9 @@ WorldItem<Content> finish_item(RandomStream& random, Content content, std::vecto
   std::string mixed = mixture_caption(content, CaptionMixture::mixed(is_clip), random);
   std::string timeline = timeline_caption(content, random);
   std::string thinned = timeline_caption(content, random, 0);
+  std::string brief = mixture_caption(content, CaptionMixture::brief(is_clip), random);
   std::string caption = mixture_caption(content, CaptionMixture::of_base(is_clip), random);
-  return {std::move(content), std::move(questions), std::move(caption),
+  return {std::move(content), std::move(questions), std::move(caption), std::move(brief),
           std::move(mixed),   std::move(timeline),  std::move(thinned)};
 }
 
@@ -73,7 +75,7 @@ inline ClipItem draw_clip_item(std::uint64_t seed, Split split, std::uint32_t in
 }
 
 /// A data line in the schema of docs/data.md, with the fields "scene" (facts), "kinds" (of the questions),
-/// "caption_dense", "caption_mixed", "caption_timeline" and "caption_timeline_thinned" beside it.
+/// "caption_dense", "caption_brief", "caption_mixed", "caption_timeline" and "caption_timeline_thinned" beside it.
 template <class Content>
 Json item_to_json(const WorldItem<Content>& item, const std::string& id, const std::string& path) {
   constexpr bool is_clip = std::is_same_v<Content, Clip>;
@@ -96,6 +98,7 @@ Json item_to_json(const WorldItem<Content>& item, const std::string& id, const s
           {"reward_model", {{"ground_truth", std::move(questions)}}},
           {"caption", item.caption},
           {"caption_dense", truth_caption(item.content)},
+          {"caption_brief", item.brief},
           {"caption_mixed", item.mixed},
           {"caption_timeline", item.timeline},
           {"caption_timeline_thinned", item.thinned_timeline},
