@@ -201,6 +201,8 @@ done
 [ "$(find answers -type f | wc -l)" -eq 2 ] || fail "expected the answers of two files of captions"
 run measure --data world/images_test.jsonl --judge judge_on/model --captions captions.jsonl --keep-answers answers
 [ "$(find answers -type f | wc -l)" -eq 3 ] || fail "another judge was given the answers of the first"
+for file in answers/*; do echo '[]' >"$file"; done
+refuses measure 'kept answers' "${measured[@]}" --captions captions.jsonl --keep-answers answers  # they are read
 run measure "${measured[@]}" --captions other.jsonl --best --which best
 for source in '--truth --blind' '--captions captions.jsonl --truth' '--blind --before other.jsonl' '--blind --best'; do
   refuses measure excludes "${measured[@]}" $source
@@ -250,6 +252,20 @@ for leak in blind swapped other_media constant; do
   awk "BEGIN { apart = $(figure leak.image.$leak) - ($(figure image.accuracy.$leak) - $(figure image.chance))
     exit !(-1e-9 < apart && apart < 1e-9) }" || fail "the leak $leak is not what is measured"
 done
+# Of one constant that is tried it is the most frequent caption: the last by the alphabet, put in two places.
+frequent=$(awk '{ match($0, /"caption":"[^"]*"/); print substr($0, RSTART, RLENGTH) "\t" NR }' validation_sampled.jsonl |
+  LC_ALL=C sort | tail -n 1 | cut -f 2)
+{
+  given validation_sampled.jsonl validation_sampled.jsonl "$frequent" | head -n 2
+  tail -n +3 validation_sampled.jsonl
+} >frequent.jsonl
+run leaks --data world/images_test.jsonl --train world/images_test.jsonl --validation world/images_validation.jsonl \
+  --judge judge/model --captions other.jsonl --validation-captions frequent.jsonl --constants 1 \
+  --other-captions captions.jsonl --out frequent.json
+given validation_sampled.jsonl other.jsonl "$frequent" >constant.jsonl
+accuracy image test frequent --captions constant.jsonl
+awk "BEGIN { apart = $(figure leak.image.constant frequent.json) - ($(figure image.accuracy.frequent) - $(figure image.chance))
+  exit !(-1e-9 < apart && apart < 1e-9) }" || fail "the only constant tried is not the most frequent caption"
 # The test items' own answers, counted, tell more than those of other items.
 awk "BEGIN { exit !($(figure leak.image.questions) > $(figure leak.image.questions figures.json)) }" ||
   fail "the answers counted are not those of --train"
