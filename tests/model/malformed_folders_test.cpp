@@ -27,12 +27,11 @@ constexpr std::uint32_t usual = 50;
 
 const std::filesystem::path data = std::filesystem::path(CAPRL_TEST_DATA);
 
-/// A copy of a folder of tests/data, with a tokenizer.
+/// A copy of a folder of tests/data.
 class FolderCopy {
  public:
   explicit FolderCopy(const std::string& name) {
     std::filesystem::copy(data / name, path(), std::filesystem::copy_options::recursive);
-    folder_.file("tokenizer.json", caprl::test::small_tokenizer_json());
   }
   std::filesystem::path path() const { return folder_.path(); }
   std::filesystem::path operator/(const char* file) const { return folder_ / file; }
@@ -62,7 +61,7 @@ TEST_CASE("a wrong config.json is an error or another model that the weights fit
   for (const char* name : {"model/llama_linear", "model/qwen2_yarn", "model/qwen3_yarn"}) {
     CAPTURE(name);
     const FolderCopy folder(name);
-    CHECK(many(refused_configs(folder.path(), [&] { load_language_model(folder.path()); })));
+    CHECK(many(refused_configs(folder.path(), [&] { load_decoder(folder.path()); })));
   }
   for (const char* name : {"qwen25_vl/published", "qwen25_vl/nested"}) {
     CAPTURE(name);
@@ -84,8 +83,8 @@ TEST_CASE("wrong weight files and indices are errors") {
   const FolderCopy whole("model/qwen3_biases"), parts("model/qwen2_shards");
   const auto count = mutants_of_each(usual);
   CHECK(many(refused_mutants(whole / "model.safetensors", count, safetensors_mutant, {"model.safetensors"},
-                             [&] { load_language_model(whole.path()); })));
-  const auto load_parts = [&] { load_language_model(parts.path()); };
+                             [&] { load_decoder(whole.path()); })));
+  const auto load_parts = [&] { load_decoder(parts.path()); };
   CHECK(many(refused_mutants(parts / "model.safetensors.index.json", count, json_file_mutant, {"model"}, load_parts)));
   CHECK(many(refused_mutants(parts / "model-00001-of-00007.safetensors", count, safetensors_mutant,
                              {"model-00001-of-00007.safetensors"}, load_parts)));
@@ -119,6 +118,28 @@ TEST_CASE("wrong tokenizers are errors, or write text all the same") {
   CHECK(most_resident() - before < Index{1} << 29);
 }
 
+TEST_CASE("a tokenizer with more tokens than the model has embeddings is an error") {
+  const TemporaryFolder folder;
+  const Tokenizer tokenizer = caprl::test::small_tokenizer();
+  const auto file = folder.file("tokenizer.json", caprl::test::small_tokenizer_json());
+  const auto refuses = [&](const char* name, const auto& load) {
+    Json json = load_json(file);
+    json["added_tokens"].push_back({{"id", tokenizer.vocabulary_size()}, {"content", "<|more|>"}, {"special", true}});
+    load(folder / name);
+    write_file_atomically(folder / name / "tokenizer.json", json.dump());
+    return fails_with([&] { load(folder / name); }, std::to_string(tokenizer.vocabulary_size()),
+                      (folder / name / "tokenizer.json").string());
+  };
+  save_language_model(caprl::test::small_vlm(tokenizer).language, file, folder / "text");
+  CHECK(refuses("text", [](const auto& path) { load_language_model(path); }));
+  save_tiny_vlm(caprl::test::small_vlm(tokenizer), file, folder / "tiny");
+  CHECK(refuses("tiny", [](const auto& path) { load_tiny_vlm(path); }));
+  save_qwen25_vl(caprl::test::small_qwen25_vl(tokenizer), file, folder / "qwen25");
+  CHECK(refuses("qwen25", [](const auto& path) { load_qwen25_vl(path); }));
+  save_qwen3_vl(caprl::test::small_qwen3_vl(tokenizer), file, folder / "qwen3");
+  CHECK(refuses("qwen3", [](const auto& path) { load_qwen3_vl(path); }));
+}
+
 TEST_CASE("wrong settings of generation, processors and adapters are errors") {
   const Index before = most_resident();
   const auto count = mutants_of_each(usual);
@@ -135,7 +156,7 @@ TEST_CASE("wrong settings of generation, processors and adapters are errors") {
     })));
   }
   const FolderCopy model("model/qwen2_tied"), adapter("lora/qwen2_tied");
-  const auto load_adapter = [&] { load_lora<float>(load_language_model(model.path()).model, adapter.path()); };
+  const auto load_adapter = [&] { load_lora<float>(load_decoder(model.path()), adapter.path()); };
   CHECK(many(refused_mutants(adapter / "adapter_config.json", count, json_file_mutant, {"adapter_config.json"},
                              load_adapter)));
   CHECK(many(refused_mutants(adapter / "adapter_model.safetensors", count, safetensors_mutant,

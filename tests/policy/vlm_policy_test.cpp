@@ -180,6 +180,21 @@ TEST_CASE("a captioner with packed weights says the same, and nearly the same wi
   CHECK(difference > 1e-4);  // bf16 weights were used
 }
 
+TEST_CASE("a decoder is laid out for a call of two captions or more, where it is small enough") {
+  const auto policy = small_policy();
+  const Decoder<float>& decoder = policy.model().language;
+  Index numbers = decoder.embedding == decoder.head ? 0 : -decoder.embedding.shape().elements();
+  for (const auto& parameter : parameters_of<float>(decoder)) {
+    if (parameter.shape().rank() == 2) numbers += parameter.shape().elements();
+  }
+  const Index bytes = 4 * numbers;
+  CHECK(PackedProducts::bytes(decoder) == bytes);
+  CHECK(PackedProducts::pays(decoder, 2, bytes));
+  CHECK_FALSE(PackedProducts::pays(decoder, 2, bytes - 1));
+  CHECK_FALSE(PackedProducts::pays(decoder, 1, bytes));  // plain products serve a single row as fast
+  CHECK(GenerateSettings{}.packed_bytes == Index{1} << 30);
+}
+
 TEST_CASE("log-probabilities recorded while sampling are those that are recomputed") {
   const auto policy = small_policy();
   const auto prompts = prompts_of(policy, {1, 2, 1});

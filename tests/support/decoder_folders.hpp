@@ -16,12 +16,7 @@ inline const std::filesystem::path data = std::filesystem::path(CAPRL_TEST_DATA)
 
 inline Json reference(const std::string& name) { return load_json(data / "cases.json").at(name); }
 
-inline Decoder<float> small_decoder(const std::string& name) {
-  const Json config = load_json(data / name / "config.json");
-  Decoder<float> model(read_decoder_settings(JsonFields(config, name)));
-  load_weights<float>(model, WeightFiles(data / name));
-  return model;
-}
+inline Decoder<float> small_decoder(const std::string& name) { return load_decoder(data / name); }
 
 /// Sequences as separate paths of one tree.
 struct Paths {

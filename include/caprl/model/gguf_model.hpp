@@ -156,12 +156,7 @@ ModelFolder<Decoder<T>> load_gguf_language_model(const std::filesystem::path& pa
   const GgufFile file(path);
   const Tokenizer tokenizer(read_gguf_tokenizer(file.metadata()));
   Decoder<T> model = load_gguf_decoder<T>(file);
-  if (tokenizer.vocabulary_size() > model.settings.vocabulary_size) {
-    throw Error("[gguf] expected token_embd.weight to have a row for each of " +
-                    std::to_string(tokenizer.vocabulary_size()) + " tokens, got " +
-                    std::to_string(model.settings.vocabulary_size),
-                path.string());
-  }
+  require_embeddings(tokenizer, model.settings.vocabulary_size, path);
   return {std::move(model), tokenizer, path};
 }
 

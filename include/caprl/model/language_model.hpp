@@ -19,16 +19,22 @@ void initialize(const Decoder<T>& model, std::uint64_t seed) {
   initialize<T>(model, model.settings.layers, seed, ends_residual_branch);
 }
 
-/// A text model of the Llama, Qwen2 or Qwen3 architecture from a Hugging Face folder, whose weights may be in one file
-/// or in several, or from a GGUF file. Throws Error naming the file and field, or the tensor, that is not as expected.
+/// The decoder of a Hugging Face folder: of the Llama, Qwen2 or Qwen3 architecture, with weights in one file or several.
+/// Throws Error naming the file and field, or the tensor, that is not as expected.
+template <class T = float>
+Decoder<T> load_decoder(const std::filesystem::path& folder) {
+  const std::filesystem::path config = folder / "config.json";
+  const Json json = load_json(config);
+  return load_model<Decoder, T>(read_decoder_settings(JsonFields(json, config.string())), WeightFiles(folder));
+}
+
+/// A text model with its tokenizer, from such a folder or from a GGUF file.
 template <class T = float>
 ModelFolder<Decoder<T>> load_language_model(const std::filesystem::path& folder) {
   if (std::filesystem::is_regular_file(folder)) return load_gguf_language_model<T>(folder);
-  const std::filesystem::path config = folder / "config.json";
-  const Json json = load_json(config);
-  const DecoderSettings settings = read_decoder_settings(JsonFields(json, config.string()));
-  Decoder<T> model = load_model<Decoder, T>(settings, WeightFiles(folder));
-  return {std::move(model), Tokenizer::from_file(folder / "tokenizer.json"), folder};
+  Decoder<T> model = load_decoder<T>(folder);
+  Tokenizer tokenizer = load_model_tokenizer(folder, model.settings.vocabulary_size);
+  return {std::move(model), std::move(tokenizer), folder};
 }
 
 /// Writes a folder that Hugging Face transformers opens as the class of the model's family, at once or not at all.

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "caprl/core/error.hpp"
+#include "caprl/core/index.hpp"
 #include "caprl/io/atomic_directory.hpp"
 #include "caprl/io/atomic_file.hpp"
 #include "caprl/io/input_file.hpp"
@@ -21,6 +23,22 @@ struct ModelFolder {
   Tokenizer tokenizer;
   std::filesystem::path folder;  ///< where it was read from
 };
+
+/// Throws Error, naming `file`, where a tokenizer has ids beyond a model's embeddings.
+inline void require_embeddings(const Tokenizer& tokenizer, Index embeddings, const std::filesystem::path& file) {
+  if (tokenizer.vocabulary_size() <= embeddings) return;
+  throw Error("[tokenizer] expected at most as many tokens as the model has embeddings (" +
+                  std::to_string(embeddings) + "), got ids up to " + std::to_string(tokenizer.vocabulary_size() - 1),
+              file.string(), "take the tokenizer that the model was trained with");
+}
+
+/// The tokenizer of a folder whose model has so many embeddings.
+inline Tokenizer load_model_tokenizer(const std::filesystem::path& folder, Index embeddings) {
+  const std::filesystem::path file = folder / "tokenizer.json";
+  Tokenizer tokenizer = Tokenizer::from_file(file);
+  require_embeddings(tokenizer, embeddings, file);
+  return tokenizer;
+}
 
 /// A text file beside a tokenizer; where there is none, it is written with `otherwise`, unless that is empty.
 struct CompanionFile {

@@ -41,16 +41,25 @@ class PackedProducts {
     for (const Parameter<float>& weight : weights_of(decoder)) {
       weights_.emplace_back(weight, PackedWeights(weight.rows(), format));
     }
-    fewest_ = format == WeightFormat::bf16 ? 1 : 2;
+    fewest_ = fewest_rows(format);
   }
 
   /// What the weights that would be laid out take as they are.
-  static Index bytes(const Decoder<float>& decoder) {
-    Index bytes = 0;
-    for (const Parameter<float>& weight : weights_of(decoder)) {
-      bytes += weight.value().elements() * static_cast<Index>(sizeof(float));
-    }
-    return bytes;
+  template <class Device>
+  static Index bytes(const Decoder<float, Device>& decoder) {
+    Index numbers = 0;
+    for (const Parameter<float, Device>& weight : weights_of(decoder)) numbers += weight.shape().elements();
+    return numbers * static_cast<Index>(sizeof(float));
+  }
+
+  /// From how many rows on plain products are slower.
+  static constexpr Index fewest_rows(WeightFormat format) { return format == WeightFormat::bf16 ? 1 : 2; }
+
+  /// True if a decoder is laid out for a call that writes this many captions at once: not for a single one, which
+  /// gains nothing, nor where the weights take more than `most_bytes`.
+  template <class Device>
+  static bool pays(const Decoder<float, Device>& decoder, Index captions, Index most_bytes) {
+    return captions >= fewest_rows(WeightFormat::float32) && bytes(decoder) <= most_bytes;
   }
 
   /// True if this many rows are served faster than by plain products.
@@ -79,8 +88,9 @@ class PackedProducts {
   using Packed = std::pair<Parameter<float>, PackedWeights>;
   static constexpr Index most_rows = detail::register_bytes == 64 ? 256 : 64;
 
-  static std::vector<Parameter<float>> weights_of(const Decoder<float>& decoder) {
-    std::vector<Parameter<float>> weights;
+  template <class Device>
+  static std::vector<Parameter<float, Device>> weights_of(const Decoder<float, Device>& decoder) {
+    std::vector<Parameter<float, Device>> weights;
     for (const auto& block : decoder.blocks) {
       for (const auto& layer : {block.query_key_value, block.output, block.gate_up, block.down}) {
         weights.push_back(layer.weight);

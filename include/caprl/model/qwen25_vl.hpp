@@ -110,8 +110,9 @@ LoraSettings load_qwen25_vl_lora(const Qwen25Vl<T>& model, const std::filesystem
 /// `load_qwen25_vl_model` with its tokenizer, and how its pictures become patches.
 template <class T = float>
 ModelFolder<Qwen25Vl<T>> load_qwen25_vl(const std::filesystem::path& folder) {
-  return {load_qwen25_vl_model<T>(folder, read_qwen25_vl_folder(folder)),
-          Tokenizer::from_file(folder / "tokenizer.json"), folder};
+  Qwen25Vl<T> model = load_qwen25_vl_model<T>(folder, read_qwen25_vl_folder(folder));
+  Tokenizer tokenizer = load_model_tokenizer(folder, model.settings.language.vocabulary_size);
+  return {std::move(model), std::move(tokenizer), folder};
 }
 
 /// Writes a folder that Hugging Face transformers opens as Qwen2_5_VLForConditionalGeneration, laid out and named as

@@ -74,8 +74,9 @@ Qwen3Vl<T> load_qwen3_vl_model(const std::filesystem::path& folder) {
 /// The same with its tokenizer, and how its pictures become patches.
 template <class T = float>
 ModelFolder<Qwen3Vl<T>> load_qwen3_vl(const std::filesystem::path& folder) {
-  return {load_qwen3_vl_model<T>(folder, read_qwen3_vl_folder(folder)), Tokenizer::from_file(folder / "tokenizer.json"),
-          folder};
+  Qwen3Vl<T> model = load_qwen3_vl_model<T>(folder, read_qwen3_vl_folder(folder));
+  Tokenizer tokenizer = load_model_tokenizer(folder, model.settings.language.vocabulary_size);
+  return {std::move(model), std::move(tokenizer), folder};
 }
 
 /// Writes a folder that Hugging Face transformers opens as Qwen3VLForConditionalGeneration, laid out and named as

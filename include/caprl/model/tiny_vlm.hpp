@@ -121,7 +121,8 @@ template <class T = float>
 ModelFolder<TinyVlm<T>> load_tiny_vlm(const std::filesystem::path& folder) {
   const TinyVlmSettings settings = read_tiny_vlm_settings(folder / "config.json");
   TinyVlm<T> model = load_model<TinyVlm, T>(settings, WeightFiles(folder));
-  return {std::move(model), Tokenizer::from_file(folder / "tokenizer.json"), folder};
+  Tokenizer tokenizer = load_model_tokenizer(folder, settings.language.vocabulary_size);
+  return {std::move(model), std::move(tokenizer), folder};
 }
 
 /// Writes a Hugging Face folder at once or not at all; `tokenizer_file` is copied into it.

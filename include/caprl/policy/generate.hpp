@@ -234,7 +234,8 @@ std::vector<RolloutGroup> generate(const Decoder<T, Device>& model, const Var<T,
           "[generate] expected at least one sample of at least one token");
   std::optional<PackedProducts> own;
   if constexpr (std::is_same_v<T, float> && std::is_same_v<Device, Cpu>) {
-    if (packed == nullptr && PackedProducts::bytes(model) <= settings.packed_bytes) {
+    const Index captions = static_cast<Index>(prompts.lengths.size()) * settings.samples;
+    if (packed == nullptr && PackedProducts::pays(model, captions, settings.packed_bytes)) {
       packed = &own.emplace(model, WeightFormat::float32);
     }
   }

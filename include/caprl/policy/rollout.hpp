@@ -61,9 +61,9 @@ struct GenerateSettings {
   std::uint64_t seed = 0;
   std::uint32_t step = 0;                ///< part of the random key: the same step draws the same
   std::vector<std::uint32_t> item_keys;  ///< [prompts]: part of the random key; empty: the prompt's index in the call
-  /// On the CPU, a decoder whose weights take at most so many bytes has them laid out for each call, which pays after a
-  /// few steps of few captions; 0: never.
-  Index packed_bytes = Index{1} << 28;
+  /// On the CPU, a decoder whose weights take at most so many bytes has them laid out for each call of two captions or
+  /// more, a second copy meanwhile; that pays after a few steps. 0: never.
+  Index packed_bytes = Index{1} << 30;
   /// Told of each token while captions are made: those of one step after the other, each step in the order of prompts
   /// and samples. `StreamingDecoder` makes text of them.
   std::function<void(const DrawnToken&)> on_token{};

@@ -43,18 +43,6 @@ Index packed_bytes(const Decoder<T, Device>& decoder, WeightFormat format) {
   return bytes;
 }
 
-/// What `PackedProducts` would lay out, as it is.
-template <class T, class Device>
-Index unpacked_bytes(const Decoder<T, Device>& decoder) {
-  Index numbers = decoder.head.shape().elements();
-  for (const auto& block : decoder.blocks) {
-    for (const auto* layer : {&block.query_key_value, &block.output, &block.gate_up, &block.down}) {
-      numbers += layer->weight.shape().elements();
-    }
-  }
-  return numbers * static_cast<Index>(sizeof(float));
-}
-
 /// The chunks of a `KvCache` with so many pages.
 inline Index cache_bytes(const DecoderSettings& settings, Index pages) {
   const KvCacheShape shape{
@@ -204,7 +192,7 @@ class MemoryPlanner {
   /// `generate`: prompts are read at once, then captions written token by token.
   void caption(const std::string& name, const BatchShape& batch) {
     const DecoderSettings& settings = model_.language.settings;
-    const bool packs = unpacked_bytes(model_.language) <= run_.packed_bytes;
+    const bool packs = PackedProducts::pays(model_.language, batch.captions(), run_.packed_bytes);
     const Index packed = packs ? packed_bytes(model_.language, WeightFormat::float32) : 0;
     const Index page = KvCacheShape{}.page_tokens;
     const PrefixTree tree = BatchShape{batch.prompts}.tree();
