@@ -16,6 +16,7 @@
 #include "caprl/evaluate/bootstrap.hpp"
 #include "caprl/judge/exact_judge.hpp"
 #include "caprl/model/language_model.hpp"
+#include "support/item_captions.hpp"
 #include "support/judge_options.hpp"
 #include "support/option_likelihood.hpp"
 #include "support/program.hpp"
@@ -29,16 +30,11 @@ namespace {
 struct Options {
   std::filesystem::path data, beside, out;
   JudgeOptions judge;
-  std::string caption_field = "caption_dense";
+  std::string caption_field = "caption";
   std::string name = "image";
   Index items = 50;
   Index orders = 0;
 };
-
-std::string caption_of(const CaptionItem& item, const std::string& field) {
-  const Json extra = parse_json(item.extra, item.where);
-  return JsonFields(extra, item.where).get<std::string>(field);
-}
 
 /// The share of an item's questions whose right option has the highest value.
 double share_right(const CaptionItem& item, std::span<const std::vector<double>> values) {
@@ -67,12 +63,11 @@ std::vector<std::vector<double>> by_letter(const ExactJudge<float>& judge, const
 
 /// For each item the share of its questions that are answered rightly.
 template <class Answer>
-std::vector<double> shares_right(const std::string& what, const std::vector<CaptionItem>& items, const Options& options,
-                                 const Answer& answer) {
+std::vector<double> shares_right(const std::string& what, const std::vector<CaptionItem>& items, const Answer& answer) {
   Progress progress(what, std::ssize(items), 0);
   std::vector<double> shares;
   for (const CaptionItem& item : items) {
-    shares.push_back(share_right(item, answer(item, Caption{.text = caption_of(item, options.caption_field)})));
+    shares.push_back(share_right(item, answer(item, Caption{.text = item.caption})));
     progress.update(std::ssize(shares), {{"accuracy", mean_of(shares), 2}});
   }
   return shares;
@@ -83,12 +78,12 @@ std::vector<double> letter_shares(const std::string& what, const ModelFolder<Dec
                                   const Options& options) {
   const ExactJudge<float> judge(folder.model, folder.tokenizer,
                                 {.prompt = prompt, .orders = {.count = options.orders}});
-  return shares_right(what, items, options,
+  return shares_right(what, items,
                       [&](const CaptionItem& item, const Caption& caption) { return by_letter(judge, item, caption); });
 }
 
 void run(const Options& options) {
-  auto items = load_caption_data(options.data, {.keep_extra = true});
+  auto items = load_item_captions(options.data, options.caption_field);
   if (std::ssize(items) > options.items) items.resize(static_cast<std::size_t>(options.items));
   const auto folder = load_language_model(options.judge.folder);
   Summary summary;
@@ -103,7 +98,7 @@ void run(const Options& options) {
   tell("chance", guessed);
   tell("by_letter", letter_shares("by letter", folder, options.judge.prompt(), items, options));
   const OptionLikelihood likelihood(folder.model, folder.tokenizer);
-  tell("by_option", shares_right("by option", items, options, [&](const CaptionItem& item, const Caption& caption) {
+  tell("by_option", shares_right("by option", items, [&](const CaptionItem& item, const Caption& caption) {
          return likelihood(item, caption.text);
        }));
   if (!options.beside.empty()) {

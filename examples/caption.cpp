@@ -3,7 +3,7 @@
 ///
 ///     caption --model build/quickstart/image/model picture.png folder/ clip.mp4
 ///     caption --model build/quickstart/image/model --data test.jsonl --out captions.jsonl
-///     caption --model Qwen2.5-VL-3B-Instruct --image-prompt "Describe the image in detail." --batch 1 picture.png
+///     caption --model Qwen2.5-VL-3B-Instruct --stream photos/ clip.mp4
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -30,6 +30,7 @@
 #include "caprl/sampling/greedy.hpp"
 #include "caprl/sampling/sample.hpp"
 #include "caprl/text/streaming_decoder.hpp"
+#include "support/captioner_defaults.hpp"
 #include "support/captioner_media.hpp"
 #include "support/program.hpp"
 
@@ -40,11 +41,11 @@ namespace {
 struct Options {
   std::filesystem::path model, adapter, data, out;
   std::vector<std::filesystem::path> media;
-  std::string image_prompt = "describe the image in detail .";
-  std::string video_prompt = "describe the video in detail with times .";
+  // Where none is given: what suits the captioner.
+  std::optional<std::string> image_prompt = {}, video_prompt = {};
+  std::optional<Index> maximum_tokens = {};
   double temperature = 0;
   bool published_sampling = false;
-  Index maximum_tokens = 128;
   Index batch = 32;
   Index samples = 1;
   bool other_media = false;
@@ -54,10 +55,11 @@ struct Options {
   examples::FrameOptions frames;
 };
 
-std::vector<CaptionItem> items_of(const Options& options) {
+std::vector<CaptionItem> items_of(const Options& options, const MediaPrompts& defaults) {
   std::vector<CaptionItem> items;
   if (!options.data.empty()) items = load_caption_data(options.data, {.keep_extra = true, .require_questions = false});
-  const MediaPrompts prompts{options.image_prompt, options.video_prompt};
+  const MediaPrompts prompts{options.image_prompt.value_or(defaults.image),
+                             options.video_prompt.value_or(defaults.video)};
   for (const auto& path : options.media) {
     if (std::filesystem::is_directory(path)) {
       for (CaptionItem& item : load_media_folder(path, prompts)) items.push_back(std::move(item));
@@ -107,7 +109,7 @@ Json settings_of(const Options& options, const std::vector<CaptionItem>& items,
   Json settings = {{"model", fingerprint(options.model)},
                    {"items", fingerprint_of(items)},
                    {"temperature", options.temperature},
-                   {"maximum_tokens", options.maximum_tokens},
+                   {"maximum_tokens", *options.maximum_tokens},
                    {"samples", options.samples},
                    {"other_media", options.other_media},
                    {"shuffle_frames", options.shuffle_frames},
@@ -145,11 +147,15 @@ Json line_of(const CaptionItem& item, const RolloutGroup& captions) {
   return line;
 }
 
+constexpr const char* cut_mark = " [cut at --maximum-tokens]";
+
 void print_name(const CaptionItem& item) { std::printf("%s\n", item.media.front().path.c_str()); }
 
 void print(const CaptionItem& item, const RolloutGroup& captions) {
   print_name(item);
-  for (const Rollout& rollout : captions) std::printf("  %s\n", rollout.caption.text.c_str());
+  for (const Rollout& rollout : captions) {
+    std::printf("  %s%s\n", rollout.caption.text.c_str(), rollout.caption.truncated ? cut_mark : "");
+  }
 }
 
 using AnySampler = std::variant<Greedy, Sample<Temperature>, PublishedSampler>;
@@ -168,7 +174,7 @@ Captioner captioner(const AnyVlmPolicy& policy, const Load& load, const Options&
     std::vector<VlmPrompt> prompts;
     for (const CaptionItem& item : items) prompts.push_back(policy.encode(item, load(item)));
     const CaptionSettings settings{
-        .samples = options.samples, .maximum_tokens = options.maximum_tokens, .seed = options.seed};
+        .samples = options.samples, .maximum_tokens = *options.maximum_tokens, .seed = options.seed};
     const auto draw = [&](const auto& by) {
       return caption_prompts(policy, std::span<const VlmPrompt>(prompts), by, settings, first);
     };
@@ -185,7 +191,7 @@ void stream_all(const Options& options, std::span<const CaptionItem> items, cons
     std::printf("  ");
     StreamingDecoder text(policy.tokenizer());
     GenerateSettings settings{.samples = 1,
-                              .maximum_tokens = options.maximum_tokens,
+                              .maximum_tokens = *options.maximum_tokens,
                               .seed = options.seed,
                               .item_keys = {static_cast<std::uint32_t>(i)}};
     settings.on_token = [&](const DrawnToken& drawn) {
@@ -194,8 +200,11 @@ void stream_all(const Options& options, std::span<const CaptionItem> items, cons
       std::fflush(stdout);
     };
     const std::vector<VlmPrompt> prompts{policy.encode(items[i], load(items[i]))};
-    std::visit([&](const auto& by) { policy.generate(std::span<const VlmPrompt>(prompts), by, settings); }, sampler);
-    std::printf("%s\n", text.finish().c_str());
+    const auto draw = [&](const auto& by) {
+      return policy.generate(std::span<const VlmPrompt>(prompts), by, settings);
+    };
+    const bool truncated = std::visit(draw, sampler).front().front().caption.truncated;
+    std::printf("%s%s\n", text.finish().c_str(), truncated ? cut_mark : "");
   }
 }
 
@@ -219,11 +228,13 @@ void caption_all(const Options& options, std::span<const CaptionItem> items, std
   }
 }
 
-void run(const Options& options) {
+void run(Options options) {
+  const examples::CaptionerDefaults defaults = examples::captioner_defaults(options.model, false);
+  options.maximum_tokens = options.maximum_tokens.value_or(defaults.caption_tokens);
+  const std::vector<CaptionItem> items = items_of(options, defaults.prompts);
   StopWatch watch;
   const AnyVlmPolicy policy = load_vlm_policy(options.model, {}, options.adapter);
   std::fprintf(stderr, "loaded %s in %.1f s\n", options.model.c_str(), watch.lap());
-  const std::vector<CaptionItem> items = items_of(options);
   const Load load{examples::captioner_media(policy.model(), options.model, options.frames), options.shuffle_frames};
   if (options.stream) return stream_all(options, items, policy, load);
   std::size_t done = 0;
@@ -242,15 +253,17 @@ int main(int argc, char** argv) {
       ->check(CLI::ExistingDirectory);
   app.add_option("--data", options.data, "JSON Lines data file")->check(CLI::ExistingFile);
   auto* out = app.add_option("--out", options.out, "JSON Lines file to write; a run that was stopped goes on there");
-  app.add_option("--image-prompt", options.image_prompt, "For files and folders")->capture_default_str();
-  app.add_option("--video-prompt", options.video_prompt, "For files and folders")->capture_default_str();
+  app.add_option("--image-prompt", options.image_prompt,
+                 "For files and folders (default: \"Please describe this image in detail.\"; of a small captioner the "
+                 "example world's)");
+  app.add_option("--video-prompt", options.video_prompt, "The same for videos");
   auto* temperature = app.add_option("--temperature", options.temperature, "0: the likeliest token each time")
                           ->capture_default_str()
                           ->check(CLI::NonNegativeNumber);
   app.add_flag("--published-sampling", options.published_sampling, "Draw as the model's generation_config.json says")
       ->excludes(temperature);
-  app.add_option("--maximum-tokens", options.maximum_tokens, "Length limit of a caption")
-      ->capture_default_str()
+  app.add_option("--maximum-tokens", options.maximum_tokens,
+                 "Length limit of a caption (default: 1024, of a small captioner 128)")
       ->check(CLI::PositiveNumber);
   auto* samples = app.add_option("--samples", options.samples, "Captions for each item")
                       ->capture_default_str()

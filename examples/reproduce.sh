@@ -139,7 +139,7 @@ caption_and_measure() {  # image|video|PREFIX.image FOLDER MODEL WHICH [FOLDER O
   captions "${test[$medium]}" "$folder/sampled.jsonl" "$model" --temperature 1 --seed 2
   captions "${test[$medium]}" "$folder/greedy.jsonl" "$model"
   measure "$name" "$which" --captions "$folder/sampled.jsonl" ${base:+--before "$base/sampled.jsonl"}
-  measure "$name" "greedy${which:+.$which}" --captions "$folder/greedy.jsonl" ${base:+--before "$base/greedy.jsonl"}
+  measure "$name" "greedy.$which" --captions "$folder/greedy.jsonl" ${base:+--before "$base/greedy.jsonl"}
 }
 
 check_judges() {  # image|video

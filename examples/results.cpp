@@ -142,7 +142,7 @@ struct Captions {
 };
 
 /// Drawn at temperature 1, and greedily.
-void add_both_samplings(std::vector<Captions>& all, const std::string& name, const std::string& prefix) {
+void add_both_samplings(std::vector<Captions>& all, const std::string& prefix, const std::string& name) {
   for (const std::string& sampling : samplings) all.push_back({prefix, sampling + name});
 }
 
@@ -167,32 +167,33 @@ std::string captions_table(const Summary& summary, const std::vector<Captions>& 
 
 std::string images_table(const Summary& summary) {
   std::vector<Captions> all;
-  for (const std::string base : {"base", "base2"}) add_both_samplings(all, base, "image");
-  for (const std::string& run : runs) add_both_samplings(all, "trained." + run, "image");
-  add_both_samplings(all, "sft_dense", "image");
+  for (const std::string base : {"base", "base2"}) add_both_samplings(all, "image", base);
+  for (const std::string& run : runs) add_both_samplings(all, "image", "trained." + run);
+  add_both_samplings(all, "image", "sft_dense");
   for (const std::string other : {"sampled", "no_penalty", "best_of_1", "best_of_64", "truth"}) {
     all.push_back({"image", other});
   }
   for (const std::string& control : controls) {
-    for (const std::string& run : control_runs) add_both_samplings(all, run, "control." + control + ".image");
+    for (const std::string& run : control_runs) add_both_samplings(all, "control." + control + ".image", run);
   }
-  add_both_samplings(all, "seed1", "control.length.image");
+  add_both_samplings(all, "control.length.image", "seed1");
   return captions_table(summary, all,
                         {"accuracy", "accuracy.second_judge", "accuracy.grammar", "recall", "precision", "unparsable",
                          "caption_tokens"}) +
          "best_of_N: of N base captions of an image the one that the judge answers most from; the first 250 images "
-         "only. sampled: trained by the published judge's draws; no_penalty: wrong answers cost nothing. control: "
-         "trained on rewards in random order, by another item's questions, by length.\n\n";
+         "only. sampled: trained by the published judge's draws; no_penalty: wrong answers cost nothing. "
+         "control.permuted: trained on rewards in random order; control.other_item: on answers to another picture's "
+         "questions; control.length: on length alone.\n\n";
 }
 
 std::string videos_table(const Summary& summary) {
   std::vector<Captions> all;
-  for (const std::string base : {"base", "base2"}) add_both_samplings(all, base, "video");
+  for (const std::string base : {"base", "base2"}) add_both_samplings(all, "video", base);
   for (const std::string& run : runs) {
-    add_both_samplings(all, "start." + run, "video");
-    add_both_samplings(all, "trained." + run, "video");
+    add_both_samplings(all, "video", "start." + run);
+    add_both_samplings(all, "video", "trained." + run);
   }
-  add_both_samplings(all, "video_only", "video");
+  add_both_samplings(all, "video", "video_only");
   for (const std::string other : {"one_frame", "shuffled_frames", "truth"}) all.push_back({"video", other});
   return captions_table(summary, all,
                         {"accuracy", "accuracy.second_judge", "accuracy.grammar", "accuracy.temporal", "recall",

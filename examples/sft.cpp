@@ -2,8 +2,11 @@
 ///
 ///     new_captioner --tokenizer build/tokenizer.json --out build/new
 ///     sft --model build/new --data build/world/images_train.jsonl --out build/base
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <iterator>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,7 +14,9 @@
 #include "caprl/io/fingerprint.hpp"
 #include "caprl/policy/any_vlm_policy.hpp"
 #include "caprl/train/supervised.hpp"
+#include "support/captioner_defaults.hpp"
 #include "support/captioner_media.hpp"
+#include "support/item_captions.hpp"
 #include "support/program.hpp"
 #include "support/trained_parts.hpp"
 
@@ -29,22 +34,11 @@ struct Options {
   Index steps = 3000;
   Index batch = 64;
   Index validate_every = 200;
-  double learning_rate = 2e-3;
+  std::optional<double> learning_rate = {};
   std::uint64_t seed = 1;
   examples::FrameOptions frames;
   examples::TrainedParts trained;
 };
-
-/// The items of a data file, with the text of `field` as their caption.
-std::vector<CaptionItem> load_captions(const std::filesystem::path& path, const std::string& field) {
-  if (field == "caption") return load_caption_data(path, {.require_questions = false, .require_captions = true});
-  auto items = load_caption_data(path, {.keep_extra = true, .require_questions = false});
-  for (CaptionItem& item : items) {
-    const Json extra = parse_json(item.extra, item.where);
-    item.caption = JsonFields(extra, item.where).get<std::string>(field);
-  }
-  return items;
-}
 
 /// The mean negative log-probability of a validation caption's token.
 double validation_loss(const AnyVlmPolicy& policy, std::span<const CaptionItem> items,
@@ -63,21 +57,24 @@ double validation_loss(const AnyVlmPolicy& policy, std::span<const CaptionItem> 
 }
 
 void run(const Options& options) {
+  const examples::CaptionerDefaults defaults =
+      examples::captioner_defaults(options.model, options.trained.lora_rank > 0);
+  std::vector<CaptionItem> items;
+  for (const auto& path : options.data) {
+    auto more = examples::load_item_captions(path, options.caption_field, {.require_questions = false});
+    items.insert(items.end(), more.begin(), more.end());
+  }
+  examples::require_batch(std::ssize(items), options.batch);
+  std::vector<CaptionItem> held_out;
+  if (!options.validation.empty()) {
+    held_out = examples::load_item_captions(options.validation, options.caption_field, {.require_questions = false});
+    held_out.resize(std::min<std::size_t>(held_out.size(), 256));
+  }
   const AnyVlmPolicy policy = load_vlm_policy(options.model);
   SupervisedSettings settings;
   examples::add_adapters(options.trained, policy.model(), options.seed, settings.run.recorded);
   settings.run.groups = examples::parameter_groups(options.trained);
   examples::print_trained(settings.run.groups, policy.blocks());
-  std::vector<CaptionItem> items;
-  for (const auto& path : options.data) {
-    auto more = load_captions(path, options.caption_field);
-    items.insert(items.end(), more.begin(), more.end());
-  }
-  std::vector<CaptionItem> held_out;
-  if (!options.validation.empty()) {
-    held_out = load_captions(options.validation, options.caption_field);
-    held_out.resize(std::min<std::size_t>(held_out.size(), 256));
-  }
   const auto load = examples::captioner_media(policy.model(), options.model, options.frames);
 
   settings.title = "teaching";
@@ -87,7 +84,7 @@ void run(const Options& options) {
   settings.run.steps = options.steps;
   settings.run.checkpoint_every = 200;
   settings.run.optimizer = {.beta2 = 0.95, .weight_decay = 0.05};
-  settings.run.learning_rate = {.peak = options.learning_rate,
+  settings.run.learning_rate = {.peak = options.learning_rate.value_or(defaults.teach_rate),
                                 .warmup_steps = std::min<Index>(200, options.steps / 10),
                                 .decay_steps = options.steps,
                                 .final_share = 0.05};
@@ -123,8 +120,8 @@ int main(int argc, char** argv) {
   app.add_option("--out", options.out, "Folder for the run and the taught captioner")->required();
   app.add_option("--steps", options.steps, "Optimizer steps")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--batch", options.batch, "Items a step")->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--learning-rate", options.learning_rate, "Peak learning rate")
-      ->capture_default_str()
+  app.add_option("--learning-rate", options.learning_rate,
+                 "Peak learning rate (default: 2e-3 for a small captioner, else 1e-5, with adapters 1e-4)")
       ->check(CLI::PositiveNumber);
   app.add_option("--validate-every", options.validate_every, "Steps")
       ->capture_default_str()

@@ -43,16 +43,18 @@ once() {  # FOLDER PROGRAM ARGUMENTS...: unless the folder says that it is done
 teach() {  # FOLDER MODEL FIELD STEPS DATA...
   local folder=$1 model=$2 field=$3 steps=$4
   shift 4
-  once "$folder" sft --model "$model" --caption-field "$field" --steps "$steps" --batch 32 "${frames[@]}" --data "$@"
+  once "$folder" sft --model "$model" --caption-field "$field" --steps "$steps" --batch 32 --learning-rate 2e-3 \
+    "${frames[@]}" --data "$@"
 }
 reinforce() {  # FOLDER START WHAT OPTIONS...: pictures, then clips
   local folder=$1 start=$2 what=$3
   shift 3
   once "$folder/image_$what" caption_images --model "$start" --judge "$judge" --data "$world/images_train.jsonl" \
-    --validation "$world/images_validation.jsonl" --test "$world/images_test.jsonl" --steps "$image_steps" "$@"
+    --validation "$world/images_validation.jsonl" --test "$world/images_test.jsonl" --steps "$image_steps" \
+    --maximum-tokens 96 "$@"
   once "$folder/video_$what" caption_videos --model "$folder/image_$what/model" --judge "$judge" \
     --data "$world/videos_train.jsonl" "$world/images_kept.jsonl" --validation "$world/videos_validation.jsonl" \
-    --test "$world/videos_test.jsonl" --steps "$clip_steps" --batch 24 "${frames[@]}" "$@"
+    --test "$world/videos_test.jsonl" --steps "$clip_steps" --batch 24 --maximum-tokens 96 "${frames[@]}" "$@"
 }
 train() {  # ARCHITECTURE
   local folder=$out/$1
@@ -62,7 +64,7 @@ train() {  # ARCHITECTURE
   teach "$folder/seeing" "$folder/new" caption_dense "$see" "$pictures"
   teach "$folder/watching" "$folder/seeing/model" caption_dense "$watch" "$clips" "$pictures"
   teach "$folder/base" "$folder/watching/model" caption_mixed "$brief" "$pictures" "$clips"
-  reinforce "$folder" "$folder/base/model" full
+  reinforce "$folder" "$folder/base/model" full --learning-rate 1e-4
   reinforce "$folder" "$folder/base/model" lora --lora-rank 8 --lora-alpha 16 --learning-rate 1e-3
 }
 train qwen2_5_vl &

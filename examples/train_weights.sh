@@ -39,8 +39,8 @@ cp examples/weights/judge1/tokenizer.json "$out/tokenizer.json"
 # second by second, so that it learns what happens and when; of all clips with ever fewer of the seconds in which
 # nothing happens, so that it learns to look ahead; of all clips without them. Some pictures are among the clips lest
 # they are forgotten. Then terse to dense captions of both; because it sees clips less well after that, everything of
-# clips once more, at a lower rate mostly terse captions, and at last, for long enough that it is firmly terse, those
-# of the base's mixture.
+# clips once more. Then, at lower rates, mostly terse captions, and last those of the base's mixture, for so long that
+# it is firmly terse.
 # A stage that is done writes its model once more; one whose settings or start are not those it was made with is
 # refused.
 sft() {  # OUT OPTIONS...

@@ -44,6 +44,7 @@ for every in 1 3; do
   run caption_images "${small_images[@]}" --steps 3 --validate-every "$every" --learning-rate 0.02 --reward permuted \
     --no-report --out "permuted$every"
 done
+[ ! -e permuted1/run/checkpoints/best-000003 ] || fail "validation chose the last step: this tells nothing"
 cmp -s permuted1/model/model.safetensors permuted3/model/model.safetensors || fail "a control's weights were chosen"
 run caption_videos --data world/videos_train.jsonl world/images_train.jsonl --validation world/videos_validation.jsonl \
   --test world/videos_test.jsonl "${captioner[@]}" --steps 2 --batch 2 --samples 2 --maximum-tokens 24 \
@@ -115,6 +116,10 @@ run caption --model whole/model --maximum-tokens 24 --batch 1 "${pictures[@]}"
 mv log together
 run caption --model whole/model --maximum-tokens 24 --stream "${pictures[@]}"
 cmp -s log together || fail "captions that are streamed are others"
+run caption --model whole/model --maximum-tokens 1 "${pictures[0]}"
+has log '[cut at --maximum-tokens]'
+run caption --model whole/model "${pictures[0]}" --out usual.jsonl
+has usual.jsonl.settings.json '"maximum_tokens": 128'
 run caption --model whole/model --maximum-tokens 24 --data world/images_test.jsonl --out captions.jsonl
 lines captions.jsonl 4
 refuses caption temperature --model whole/model --maximum-tokens 24 --data world/images_test.jsonl --temperature 1 \
@@ -154,6 +159,12 @@ done
 run new_captioner --like small/qwen3_vl --seed 2 --out small/other
 cmp -s small/other/config.json small/qwen3_vl/config.json || fail "--like gave another config.json"
 ! cmp -s small/other/model.safetensors small/qwen3_vl/model.safetensors || fail "another seed gave the same weights"
+for prompt in '' --image-prompt='Please describe this image in detail.' --image-prompt='describe the image in detail .'; do
+  run caption --model small/qwen3_vl --maximum-tokens 9 ${prompt:+"$prompt"} "${pictures[0]}"
+  cp log "prompted_${prompt:15:1}"
+done
+cmp -s prompted_ prompted_P || fail "a published architecture is not asked in plain words"
+! cmp -s prompted_ prompted_d || fail "the prompt changes no caption"
 refuses new_captioner width --like small/qwen3_vl --width 64 --out refused
 sed -i 's/qwen3_vl"/llava"/' small/other/config.json
 refuses caption 'caprl_tiny_vlm, qwen2_5_vl, qwen3_vl' --model small/other "${pictures[0]}"
@@ -359,6 +370,10 @@ impossible custom_components --steps 0
 impossible custom_loop --steps 0
 refuses caption_videos nothing $reinforce --freeze nothing
 refuses caption_videos query $reinforce --lora-rank 2 --lora-targets query
+refuses caption_images '[--batch]' $reinforce --batch 33  # of 32 items
+refuses sft '[--batch]' --model new --data world/images_train.jsonl --batch 33 --out refused
+sed 's/"caption_mixed":"[^"]*"/"caption_mixed":""/' world/images_test.jsonl >world/empty_captions.jsonl
+refuses answer_questions '[caption_mixed]' --judge judge/model --data world/empty_captions.jsonl --caption-field caption_mixed
 refuses caption_images PART=FACTOR $reinforce --learning-rate-factor visual
 impossible caption_images --lora-alpha 8  # without --lora-rank
 [ ! -e refused ] || fail "a refused command wrote something"

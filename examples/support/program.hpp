@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "caprl/core/error.hpp"
+#include "caprl/core/index.hpp"
 #include "caprl/core/interrupt.hpp"
 #include "caprl/core/threads.hpp"
 #include "caprl/data/item.hpp"
@@ -30,6 +31,7 @@ int run_program(int argc, char** argv, CLI::App& app, const Body& body) {
     std::puts("stopped; the same command goes on from here");
     return 130;
   } catch (const std::exception& error) {
+    std::fflush(stdout);  // so that the error comes after what was printed
     std::fprintf(stderr, "error: %s\n", error.what());
     return 1;
   }
@@ -41,6 +43,14 @@ inline void add_threads_option(CLI::App& app) {
          "--threads", [](const int& count) { caprl::set_threads(count); },
          "Threads; results are the same bytes for the same number (default: all)")
       ->check(CLI::PositiveNumber);
+}
+
+/// Throws Error where a step would take more items than there are.
+inline void require_batch(caprl::Index items, caprl::Index batch) {
+  if (batch <= items) return;
+  throw caprl::Error(
+      "[--batch] expected at most the " + std::to_string(items) + " items of --data, got " + std::to_string(batch), {},
+      "use a smaller batch or more data");
 }
 
 inline std::vector<const caprl::CaptionItem*> pointers(const std::vector<caprl::CaptionItem>& items) {

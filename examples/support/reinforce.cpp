@@ -28,6 +28,7 @@
 #include "caprl/sampling/sample.hpp"
 #include "caprl/train/trainer.hpp"
 #include "support/any_estimator.hpp"
+#include "support/captioner_defaults.hpp"
 #include "support/captioner_media.hpp"
 #include "support/evaluation.hpp"
 #include "support/run_figures.hpp"
@@ -259,6 +260,7 @@ std::optional<Stage> trained_stage(const ReinforceOptions& options, const std::s
   require(!options.published_faults || options.reward == "sampled",
           "[--published-faults] expected --reward sampled: the other judge has none of them");
   const Splits splits = load_splits(options);
+  require_batch(std::ssize(splits.train), options.batch);
   const VlmPolicySettings memory{.maximum_rows = options.maximum_rows, .recompute_blocks = options.recompute_blocks};
   TrainerSettings settings = trainer_settings(options, name);
   const auto judge = load_language_model(options.judge.folder);
@@ -292,7 +294,10 @@ std::optional<Stage> trained_stage(const ReinforceOptions& options, const std::s
 
 }  // namespace
 
-void reinforce(const ReinforceOptions& options, const std::string& name) {
+void reinforce(ReinforceOptions options, const std::string& name) {
+  const CaptionerDefaults defaults = captioner_defaults(options.model, options.trained.lora_rank > 0);
+  if (options.learning_rate == 0) options.learning_rate = defaults.reinforce_rate;
+  if (options.maximum_tokens == 0) options.maximum_tokens = defaults.reinforce_tokens;
   const auto stage = trained_stage(options, name);
   if (stage && !options.no_report) write_training_report({&*stage, 1}, options.out);
 }

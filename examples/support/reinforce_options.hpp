@@ -27,7 +27,7 @@ struct ReinforceOptions {
   caprl::Index steps = 100;
   caprl::Index batch = 32;
   caprl::Index samples = 8;
-  caprl::Index maximum_tokens = 96;
+  caprl::Index maximum_tokens = 0;  ///< 0: what suits the captioner
   caprl::Index orders = 1;
   caprl::Index draws = 8;
   caprl::Index validate_every = 10;
@@ -39,7 +39,7 @@ struct ReinforceOptions {
   caprl::Index micro_tokens = 2048;
   caprl::Index maximum_rows = 0;
   bool recompute_blocks = false;
-  double learning_rate = 1e-4;
+  double learning_rate = 0;  ///< 0: what suits the captioner
   std::optional<caprl::Index> warmup_steps = {};
   double beta2 = 0.999;
   double epsilon = 1e-8;
@@ -78,7 +78,7 @@ inline void add_reward_options(CLI::App& app, ReinforceOptions& options) {
          "--reward", options.reward,
          "accuracy, read off the judge; sampled, of drawn questions and answers as published; or a control that "
          "should teach nothing: permuted (rewards of the batch in random order), other_item (answers to another item's "
-         "questions), length (longer is better)")
+         "questions), length (longer is better); what a control trains is kept as it is after the last step")
       ->capture_default_str()
       ->check(CLI::IsMember(reward_names()));
   app.add_option("--orders", options.orders, "Option orders a question is asked in while training; 0: all cyclic ones")
@@ -136,11 +136,11 @@ inline void add_reinforce_options(CLI::App& app, ReinforceOptions& options) {
   app.add_option("--samples", options.samples, "Captions for each item")
       ->capture_default_str()
       ->check(CLI::Range(2, 1024));
-  app.add_option("--maximum-tokens", options.maximum_tokens, "Length limit of a caption")
-      ->capture_default_str()
+  app.add_option("--maximum-tokens", options.maximum_tokens,
+                 "Length limit of a caption (default: 1024, of a small captioner 96)")
       ->check(CLI::PositiveNumber);
-  app.add_option("--learning-rate", options.learning_rate, "After the warm-up")
-      ->capture_default_str()
+  app.add_option("--learning-rate", options.learning_rate,
+                 "After the warm-up (default: 1e-5, 1e-4 for adapters and small captioners)")
       ->check(CLI::PositiveNumber);
   app.add_option("--warmup-steps", options.warmup_steps, "In which the learning rate rises (default: at most 10)")
       ->check(CLI::NonNegativeNumber);

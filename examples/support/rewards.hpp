@@ -83,7 +83,8 @@ struct OtherItemsRewards {
 
 inline std::vector<std::string> reward_names() { return {"accuracy", "sampled", "permuted", "other_item", "length"}; }
 
-/// Whether a reward of this name should teach nothing about pictures. What it trains is not chosen by accuracy.
+/// Whether a reward of this name should teach nothing about pictures. The best checkpoint by validation would be chosen
+/// by the very accuracy that such a control must not know.
 inline bool is_control(const std::string& name) {
   return name == "permuted" || name == "other_item" || name == "length";
 }

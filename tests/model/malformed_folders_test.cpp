@@ -11,6 +11,7 @@
 #include "caprl/model/qwen25_vl.hpp"
 #include "caprl/model/qwen3_vl.hpp"
 #include "caprl/model/tiny_vlm.hpp"
+#include "support/error_message.hpp"
 #include "support/mutants.hpp"
 #include "support/small_qwen.hpp"
 #include "support/tiny_world.hpp"

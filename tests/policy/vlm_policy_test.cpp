@@ -191,7 +191,7 @@ TEST_CASE("a decoder is laid out for a call of two captions or more, where it is
   CHECK(PackedProducts::bytes(decoder) == bytes);
   CHECK(PackedProducts::pays(decoder, 2, bytes));
   CHECK_FALSE(PackedProducts::pays(decoder, 2, bytes - 1));
-  CHECK_FALSE(PackedProducts::pays(decoder, 1, bytes));  // plain products serve a single row as fast
+  CHECK_FALSE(PackedProducts::pays(decoder, 1, bytes));  // gains too little
   CHECK(GenerateSettings{}.packed_bytes == Index{1} << 30);
 }
 

@@ -37,7 +37,7 @@ struct MediaPrompts {
 inline CaptionItem item_of_file(const std::filesystem::path& path, const MediaPrompts& prompts) {
   const auto kind = media_kind_of(path);
   if (!kind) {
-    throw Error("[media file] expected an image (png, jpg) or a video (mp4, mov, mkv, webm, avi)", path.string());
+    throw Error("[media file] expected an image (png, jpg) or a video (mp4, m4v, mov, mkv, webm, avi)", path.string());
   }
   const bool is_file = detail::with_file_errors("media file", path, "check the path",
                                                 [&] { return std::filesystem::is_regular_file(path); });
@@ -61,7 +61,10 @@ inline std::vector<CaptionItem> load_media_folder(const std::filesystem::path& f
       if (!hidden && media_kind_of(entry.path()) && entry.is_regular_file()) paths.push_back(entry.path());
     }
   });
-  if (paths.empty()) throw Error("[media folder] expected images or videos, got none", folder.string());
+  if (paths.empty()) {
+    throw Error("[media folder] expected images or videos, got none", folder.string(),
+                "name the folder that holds them: those within it are not searched");
+  }
   std::sort(paths.begin(), paths.end());
   std::vector<CaptionItem> items;
   for (const auto& path : paths) items.push_back(item_of_file(path, prompts));

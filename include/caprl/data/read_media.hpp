@@ -12,7 +12,8 @@ auto read_media(const CaptionItem& item, const Read& read) {
     return read();
   } catch (const Error& error) {
     if (item.where.empty()) throw;
-    throw Error(error.problem(), error.where() + ", of " + item.where, error.remedy());
+    const bool is_named = error.where() == item.where;  // a file that no data file speaks of
+    throw Error(error.problem(), is_named ? item.where : error.where() + ", of " + item.where, error.remedy());
   }
 }
 

@@ -127,6 +127,11 @@ const VlmArchitecture<T>& vlm_architecture(const std::filesystem::path& folder) 
 
 }  // namespace detail
 
+/// The "model_type" of a folder of one of these architectures. Throws Error that lists those that there are.
+inline std::string vlm_model_type(const std::filesystem::path& folder) {
+  return detail::vlm_architecture<float>(folder).model_type;
+}
+
 /// The model of a Hugging Face folder of any of these architectures, chosen by config.json's "model_type". Throws Error
 /// naming the file and field, or the tensor, that is not as expected.
 template <class T = float>

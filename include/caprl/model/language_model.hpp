@@ -19,8 +19,8 @@ void initialize(const Decoder<T>& model, std::uint64_t seed) {
   initialize<T>(model, model.settings.layers, seed, ends_residual_branch);
 }
 
-/// The decoder of a Hugging Face folder: of the Llama, Qwen2 or Qwen3 architecture, with weights in one file or several.
-/// Throws Error naming the file and field, or the tensor, that is not as expected.
+/// The decoder of a Hugging Face folder: of the Llama, Qwen2 or Qwen3 architecture, with weights in one file or
+/// several. Throws Error naming the file and field, or the tensor, that is not as expected.
 template <class T = float>
 Decoder<T> load_decoder(const std::filesystem::path& folder) {
   const std::filesystem::path config = folder / "config.json";

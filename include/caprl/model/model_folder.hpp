@@ -27,8 +27,8 @@ struct ModelFolder {
 /// Throws Error, naming `file`, where a tokenizer has ids beyond a model's embeddings.
 inline void require_embeddings(const Tokenizer& tokenizer, Index embeddings, const std::filesystem::path& file) {
   if (tokenizer.vocabulary_size() <= embeddings) return;
-  throw Error("[tokenizer] expected at most as many tokens as the model has embeddings (" +
-                  std::to_string(embeddings) + "), got ids up to " + std::to_string(tokenizer.vocabulary_size() - 1),
+  throw Error("[tokenizer] expected at most as many tokens as the model has embeddings (" + std::to_string(embeddings) +
+                  "), got ids up to " + std::to_string(tokenizer.vocabulary_size() - 1),
               file.string(), "take the tokenizer that the model was trained with");
 }
 

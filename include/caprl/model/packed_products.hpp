@@ -56,7 +56,7 @@ class PackedProducts {
   static constexpr Index fewest_rows(WeightFormat format) { return format == WeightFormat::bf16 ? 1 : 2; }
 
   /// True if a decoder is laid out for a call that writes this many captions at once: not for a single one, which
-  /// gains nothing, nor where the weights take more than `most_bytes`.
+  /// gains too little to pay for that, nor where the weights take more than `most_bytes`.
   template <class Device>
   static bool pays(const Decoder<float, Device>& decoder, Index captions, Index most_bytes) {
     return captions >= fewest_rows(WeightFormat::float32) && bytes(decoder) <= most_bytes;

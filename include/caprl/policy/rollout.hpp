@@ -61,8 +61,8 @@ struct GenerateSettings {
   std::uint64_t seed = 0;
   std::uint32_t step = 0;                ///< part of the random key: the same step draws the same
   std::vector<std::uint32_t> item_keys;  ///< [prompts]: part of the random key; empty: the prompt's index in the call
-  /// On the CPU, a decoder whose weights take at most so many bytes has them laid out for each call of two captions or
-  /// more, a second copy meanwhile; that pays after a few steps. 0: never.
+  /// On the CPU, a decoder whose weights take at most so many bytes has a second copy laid out for each call that
+  /// writes two captions or more, which pays after a few steps. 0: never.
   Index packed_bytes = Index{1} << 30;
   /// Told of each token while captions are made: those of one step after the other, each step in the order of prompts
   /// and samples. `StreamingDecoder` makes text of them.
