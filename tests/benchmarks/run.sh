@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the benchmarks, installs their peers, runs both side by side and writes docs/benchmarks/cpu.md and cpu.json.
-# On a quiet machine it takes about a quarter of an hour. With --quick: few rounds, to see that it runs; the tables go
+# On a quiet machine it takes about half an hour. With --quick: few rounds, to see that it runs; the tables go
 # to build/benchmarks. With --only NUMBER...: only these goals; the others stay in the tables as they were.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
