@@ -22,9 +22,8 @@ double decoder_loss(const Decoder<float>& model) {
   for (Index row = 0; row < 128; ++row) pairs.push_back({row, token_at(row / 64, row % 64 + 1)});
   const auto hidden = model(embed(model.embedding, Var<float>(), tokens_of(batch, sequences)), batch.tree);
   double sum = 0;
-  for (const float value : token_log_probabilities(hidden, model.head, pairs, 1.0).value().span()) {
-    sum -= static_cast<double>(value);
-  }
+  const Var<float> log_probabilities = token_log_probabilities(hidden, model.head, pairs, 1.0);
+  for (const float value : log_probabilities.value().span()) sum -= static_cast<double>(value);
   return sum / 128;
 }
 
@@ -84,9 +83,8 @@ Json describe_step(const TinyVlmPolicy<>& policy, const ExactJudge<float>& judge
   for (char letter = 'A'; letter <= 'E'; ++letter) json["letters"].push_back(judge_tokens.letter(letter));
   json["end"] = groups.front().front().tokens.back();
   double sum = 0;
-  for (const float value : policy.log_probabilities(prompts, groups, 1.0).value().span()) {
-    sum += static_cast<double>(value);
-  }
+  const Var<float> log_probabilities = policy.log_probabilities(prompts, groups, 1.0);
+  for (const float value : log_probabilities.value().span()) sum += static_cast<double>(value);
   json["log_probability_sum"] = sum;
   double score = 0;
   for (const auto& group : judge.score(requests)) score += group.front().total.value();
