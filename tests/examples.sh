@@ -41,8 +41,8 @@ lines sampled/run/metrics.jsonl 24
 ! cmp -s whole/run/metrics.jsonl sampled/run/metrics.jsonl || fail "the sampled judge is the exact one"
 # What a control trained is its last weights, whichever of them validation would choose.
 for every in 1 3; do
-  run caption_images "${small_images[@]}" --steps 3 --validate-every "$every" --learning-rate 0.02 --reward permuted \
-    --no-report --out "permuted$every"
+  run caption_images "${small_images[@]}" --steps 3 --validate-every "$every" --learning-rate 0.02 --spread-floor 0 \
+    --reward permuted --no-report --out "permuted$every"
 done
 [ ! -e permuted1/run/checkpoints/best-000003 ] || fail "validation chose the last step: this tells nothing"
 cmp -s permuted1/model/model.safetensors permuted3/model/model.safetensors || fail "a control's weights were chosen"
