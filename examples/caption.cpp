@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "caprl/core/hash.hpp"
+#include "caprl/core/log.hpp"
 #include "caprl/core/progress.hpp"
 #include "caprl/core/random.hpp"
 #include "caprl/core/stop_watch.hpp"
@@ -166,6 +167,15 @@ AnySampler sampler_of(const Options& options) {
   return Greedy{};
 }
 
+/// Says so where captions of an item cannot differ.
+void warn_of_equal_captions(const Options& options) {
+  const bool draws = options.published_sampling ? load_generation_config(options.model).draws : options.temperature > 0;
+  if (options.samples == 1 || draws) return;
+  log_warning("the " + std::to_string(options.samples) + " captions of each item will be the same: " +
+              (options.published_sampling ? "the model's generation_config.json does not say do_sample"
+                                          : "only a --temperature above 0 draws them"));
+}
+
 /// Captions items, the first of which is number `first` of all.
 using Captioner = std::function<std::vector<RolloutGroup>(std::span<const CaptionItem> items, std::size_t first)>;
 
@@ -237,6 +247,7 @@ void run(Options options) {
   std::fprintf(stderr, "loaded %s in %.1f s\n", options.model.c_str(), watch.lap());
   const Load load{examples::captioner_media(policy.model(), options.model, options.frames), options.shuffle_frames};
   if (options.stream) return stream_all(options, items, policy, load);
+  warn_of_equal_captions(options);
   std::size_t done = 0;
   if (!options.out.empty()) done = lines_written(options.out, settings_of(options, items, load.media.sampler));
   caption_all(options, items, done, captioner(policy, load, options));

@@ -34,6 +34,7 @@ struct Options {
   Index steps = 3000;
   Index batch = 64;
   Index validate_every = 200;
+  Index checkpoint_every = 200;
   std::optional<double> learning_rate = {};
   std::uint64_t seed = 1;
   examples::FrameOptions frames;
@@ -82,7 +83,7 @@ void run(const Options& options) {
   settings.seed = options.seed;
   settings.run.folder = options.out / "run";
   settings.run.steps = options.steps;
-  settings.run.checkpoint_every = 200;
+  settings.run.checkpoint_every = options.checkpoint_every;
   settings.run.optimizer = {.beta2 = 0.95, .weight_decay = 0.05};
   settings.run.learning_rate = {.peak = options.learning_rate.value_or(defaults.teach_rate),
                                 .warmup_steps = std::min<Index>(200, options.steps / 10),
@@ -94,7 +95,8 @@ void run(const Options& options) {
                                 {"caption_field", options.caption_field},
                                 {"frames", load.sampler.recorded()}});
   train_supervised(policy, items, load, settings, [&](Index step, MetricsRow& metrics) {
-    if (held_out.empty() || (step + 1) % options.validate_every != 0) return;
+    const bool due = (step + 1) % options.validate_every == 0 || step + 1 == options.steps;
+    if (held_out.empty() || !due) return;
     const double loss = validation_loss(policy, std::span<const CaptionItem>(held_out), load);
     metrics.add("validation_loss", loss);
     std::printf("step %ld: validation loss %.4f\n", static_cast<long>(step + 1), loss);
@@ -123,7 +125,11 @@ int main(int argc, char** argv) {
   app.add_option("--learning-rate", options.learning_rate,
                  "Peak learning rate (default: 2e-3 for a small captioner, else 1e-5, with adapters 1e-4)")
       ->check(CLI::PositiveNumber);
-  app.add_option("--validate-every", options.validate_every, "Steps")
+  app.add_option("--validate-every", options.validate_every, "Steps; the last one is validated too")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--checkpoint-every", options.checkpoint_every,
+                 "Steps; a killed run goes on from the last, one that Ctrl-C stops from where it is")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   app.add_option("--seed", options.seed, "Of the data order and of new adapters")->capture_default_str();

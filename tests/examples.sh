@@ -36,7 +36,16 @@ reports() {  # FOLDER NAME STEPS
 run caption_images "${images[@]}" --out whole
 reports whole image 24
 grep -qE '"judge_tokens":[1-9]' whole/run/metrics.jsonl || fail "the judge's tokens were not counted"
-run caption_images "${images[@]}" --reward sampled --draws 2 --no-report --out sampled
+[ "$(ls whole/run/checkpoints | grep -c step)" -eq 2 ] || fail "two checkpoints are kept"
+run caption_images "${small_images[@]}" --steps 3 --checkpoint-every 2 --no-report --out saved_often
+[ -d saved_often/run/checkpoints/step-000002 ] || fail "--checkpoint-every saved nothing"
+run sft --model taught/model --data world/images_train.jsonl --validation world/images_validation.jsonl --steps 3 \
+  --validate-every 2 --checkpoint-every 1 --batch 4 --out taught_on
+[ "$(grep -c validation_loss taught_on/run/metrics.jsonl)" -eq 2 ] || fail "the last step is not validated"
+[ -d taught_on/run/checkpoints/step-000002 ] || fail "--checkpoint-every saved nothing"
+run caption_images "${images[@]}" --reward sampled --draws 2 --no-report --bf16 --out sampled
+has sampled/model/model.safetensors BF16
+! grep -q BF16 whole/model/model.safetensors || fail "weights are rounded without being asked to"
 lines sampled/run/metrics.jsonl 24
 ! cmp -s whole/run/metrics.jsonl sampled/run/metrics.jsonl || fail "the sampled judge is the exact one"
 # What a control trained is its last weights, whichever of them validation would choose.
@@ -74,6 +83,7 @@ wait "$pid" || status=$?
 has log "the same command goes on"
 ls stopped/run/checkpoints | grep -q . || fail "Ctrl-C saved no checkpoint"
 run caption_images "${images[@]}" --out stopped
+has log 'goes on after step'
 same stopped
 refuses caption_images learning_rate "${images[@]}" --learning-rate 0.5 --out stopped  # a run's settings are its own
 refuses caption_images judge "${images[@]/judge\/model/judge_on/model}" --out stopped
@@ -168,6 +178,12 @@ cmp -s prompted_ prompted_P || fail "a published architecture is not asked in pl
 refuses new_captioner width --like small/qwen3_vl --width 64 --out refused
 sed -i 's/qwen3_vl"/llava"/' small/other/config.json
 refuses caption 'caprl_tiny_vlm, qwen2_5_vl, qwen3_vl' --model small/other "${pictures[0]}"
+refuses caption 'a LoRA adapter' --model adapted/adapter "${pictures[0]}"
+refuses caption 'take adapted/model' --model adapted "${pictures[0]}"
+run caption --model small/qwen3_vl --maximum-tokens 2 --samples 2 "${pictures[0]}"
+has log 'will be the same'
+run caption --model small/qwen3_vl --maximum-tokens 2 --samples 2 --temperature 1 "${pictures[0]}"
+grep -q 'will be the same' log && fail "drawn captions are not the same"
 
 # Every recipe, from pictures to clips, with what would take long cut short.
 short=(--validation-items 2 --test-items 2 --gallery-items 1 --steps 1 --batch 2 --samples 2 --maximum-tokens 12 --judge
@@ -180,6 +196,7 @@ stage() {  # PROGRAM RECIPE MODEL KIND OPTIONS...
   lines "recipes/$recipe/run/metrics.jsonl" 1
 }
 stage caption_images caprl_3b_images small/qwen2_5_vl images
+has log "judge: answers"  # in the plan of memory
 stage caption_images caprl_plus_plus_images small/qwen3_vl images
 stage caption_videos caprl_plus_plus_videos recipes/caprl_plus_plus_images/model videos
 stage caption_images exact_images small/qwen2_5_vl images --lora-rank 2

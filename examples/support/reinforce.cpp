@@ -162,7 +162,7 @@ caprl::TrainerSettings trainer_settings(const ReinforceOptions& options, const s
   settings.seed = options.seed;
   settings.run.folder = run_folder(options);
   settings.run.steps = options.steps;
-  settings.run.checkpoint_every = 10;
+  settings.run.checkpoint_every = options.checkpoint_every;
   settings.run.optimizer.beta2 = options.beta2;
   settings.run.optimizer.epsilon = options.epsilon;
   settings.run.optimizer.weight_decay = options.weight_decay;
@@ -184,6 +184,7 @@ caprl::TrainerSettings trainer_settings(const ReinforceOptions& options, const s
                                 {"steps", options.steps},
                                 {"orders", options.orders},
                                 {"draws", options.draws},
+                                {"bf16", options.bf16_weights},
                                 {"penalty", options.penalty}});
   return settings;
 }
@@ -287,7 +288,8 @@ std::optional<Stage> trained_stage(const ReinforceOptions& options, const std::s
   if (is_finished_stage(options.out)) return load_stage(options.out);
   print_memory(plan);
   if (!is_control(options.reward)) load_best(run_folder(options), policy.blocks());
-  save_trained(options.trained, policy.model(), options.model, options.out, WeightFormat::float32);
+  save_trained(options.trained, policy.model(), options.model, options.out,
+               options.bf16_weights ? WeightFormat::bf16 : WeightFormat::float32);
 
   return measured_stage(options, name, base, policy, measure, splits.test);
 }

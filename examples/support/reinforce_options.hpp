@@ -31,6 +31,8 @@ struct ReinforceOptions {
   caprl::Index orders = 1;
   caprl::Index draws = 8;
   caprl::Index validate_every = 10;
+  caprl::Index checkpoint_every = 10;
+  bool bf16_weights = false;
   caprl::Index validation_items = 128;
   caprl::Index test_items = 400;
   caprl::Index gallery_items = 3;
@@ -165,6 +167,13 @@ inline void add_reinforce_options(CLI::App& app, ReinforceOptions& options) {
   app.add_option("--validate-every", options.validate_every, "Steps")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
+  app.add_option("--checkpoint-every", options.checkpoint_every,
+                 "Steps, beside those of validation; a killed run goes on from the last, one that Ctrl-C stops from "
+                 "where it is")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_flag("--bf16", options.bf16_weights,
+               "Save the weights as bf16: half the size, but small changes of training are rounded away");
   app.add_option("--validation-items", options.validation_items, "How many of them; 0: all")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "caprl/io/available_memory.hpp"
+#include "caprl/judge/sampled_judge.hpp"
 #include "caprl/policy/any_vlm_policy.hpp"
 #include "caprl/tensor/storage.hpp"
 #include "caprl/train/memory_fit.hpp"
@@ -26,6 +27,8 @@ inline caprl::PlannedRun planned_run(const ReinforceOptions& options, const capr
   run.held_out_items = static_cast<caprl::Index>(held_out);
   if (options.rollout_items > 0) run.measured_at_once = options.rollout_items;
   run.judge = caprl::PlannedJudge{.model = judge, .maximum_rows = options.judge_rows};
+  // Only the published judge writes its answers, where it is asked to with its faults.
+  if (options.published_faults) run.judge->answer_tokens = caprl::SampledJudgeSettings{}.answer_tokens;
   return run;
 }
 
@@ -50,7 +53,6 @@ inline caprl::MemoryPlan require_memory(const ReinforceOptions& options, caprl::
   std::printf("memory, planned from the largest of %zu items (%s):\n%s",
               std::min(items.size(), static_cast<std::size_t>(measured_items)), has.c_str(),
               memory_table(plan).c_str());
-  if (options.reward == "sampled") std::printf("  the sampled judge's own cache is not planned\n");
   std::fflush(stdout);
   allocator.hold_at_most(available);
   allocator.reset_peak();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
@@ -13,6 +14,7 @@
 #include "caprl/model/lora.hpp"
 #include "caprl/model/lora_folder.hpp"
 #include "caprl/optim/parameter_groups.hpp"
+#include "caprl/tensor/bf16.hpp"
 
 /// What of a captioner is trained: all of it, or LoRA adapters, without what is frozen.
 namespace examples {
@@ -93,7 +95,8 @@ inline void print_trained(const caprl::ParameterGroups& groups, const std::vecto
               static_cast<long>(caprl::numbers_in(blocks)), static_cast<long>(numbers * 2 * sizeof(float)));
 }
 
-/// Writes the captioner to out/model. Adapters are written to out/adapter and merged: out/model needs none.
+/// Writes the captioner to out/model. Adapters are written to out/adapter and merged: out/model needs none. The weights
+/// are then as they were written.
 inline void save_trained(const TrainedParts& parts, const caprl::AnyVlm<float>& model,
                          const std::filesystem::path& base, const std::filesystem::path& out,
                          caprl::WeightFormat format) {
@@ -102,6 +105,11 @@ inline void save_trained(const TrainedParts& parts, const caprl::AnyVlm<float>& 
     caprl::merge_lora<float>(model);
   }
   caprl::save_vlm(model, base / "tokenizer.json", out / "model", format);
+  if (format != caprl::WeightFormat::bf16) return;
+  for (const auto& parameter : caprl::parameters_of<float>(model)) {
+    std::ranges::transform(parameter.value().span(), parameter.value().data(),
+                           [](float value) { return static_cast<float>(caprl::bf16(value)); });
+  }
 }
 
 }  // namespace examples

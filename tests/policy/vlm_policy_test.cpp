@@ -192,7 +192,6 @@ TEST_CASE("a decoder is laid out for a call of two captions or more, where it is
   CHECK(PackedProducts::pays(decoder, 2, bytes));
   CHECK_FALSE(PackedProducts::pays(decoder, 2, bytes - 1));
   CHECK_FALSE(PackedProducts::pays(decoder, 1, bytes));  // gains too little
-  CHECK(GenerateSettings{}.packed_bytes == Index{1} << 30);
 }
 
 TEST_CASE("log-probabilities recorded while sampling are those that are recomputed") {

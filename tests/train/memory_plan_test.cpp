@@ -10,6 +10,7 @@
 
 #include "caprl/io/available_memory.hpp"
 #include "caprl/judge/exact_judge.hpp"
+#include "caprl/judge/sampled_judge.hpp"
 #include "caprl/optim/adamw.hpp"
 #include "caprl/policy/qwen_vl_policy.hpp"
 #include "caprl/train/memory_fit.hpp"
@@ -333,6 +334,39 @@ TEST_CASE("a judge's pass of so many rows takes what is planned") {
     CHECK(line(plan, "judge weights") == model_bytes + own_weights);
     CHECK(phase(plan, "judge") >= measured);
     CHECK(phase(plan, "judge") < measured * 21 / 20);
+  }
+}
+
+TEST_CASE("a judge that writes its answers takes no more than is planned") {
+  const Tokenizer tokenizer = small_tokenizer();
+  const DecoderSettings settings = larger_decoder(small_decoder_settings(tokenizer));
+  Decoder<float> model(settings);
+  initialize<float>(model, settings.layers, 1, ends_residual_branch);
+  CaptionItem item = image_item();
+  item.questions.assign(1, {.text = "what ?", .options = {"red", "blue"}, .gold = 0});
+  std::vector<Caption> captions;
+  for (int c = 0; c < 40; ++c) {
+    captions.push_back({.text = "a red circle is " + std::to_string(c) + " .", .tokens = 7, .truncated = false});
+  }
+  const std::vector<JudgeRequest> requests{{&item, captions}};
+  PlannedRun run = small_run();
+  run.prompts = {{.tokens = 50}};
+  for (const WeightFormat weights : {WeightFormat::float32, WeightFormat::bf16}) {
+    SampledJudgeSettings sampled = SampledJudgeSettings::published();
+    sampled.prompt = QuestionPrompt::brief();
+    sampled.maximum_rows = 1024;  // captions fill several passes
+    sampled.answer_tokens = 120;  // what answers take in the cache is most of it
+    sampled.weights = weights;
+    const SampledJudge<float> judge(model, tokenizer, sampled);
+    const Index measured = peak_of([&] { judge.score(requests); });
+    run.judge = PlannedJudge{.model = settings,
+                             .maximum_rows = sampled.maximum_rows,
+                             .answer_tokens = sampled.answer_tokens,
+                             .weights = weights};
+    const MemoryPlan plan = plan_memory<TinyVlm>(tiny_subject().settings, run);
+    CHECK(phase(plan, "judge: prompts") < measured);
+    CHECK(phase(plan, "judge: answers") >= measured);
+    CHECK(phase(plan, "judge: answers") < 3 * measured);  // how long questions are is not known
   }
 }
 

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "caprl/core/error.hpp"
 #include "caprl/io/json_fields.hpp"
 #include "caprl/io/json_file.hpp"
 #include "caprl/model/decoder.hpp"
@@ -110,9 +111,29 @@ inline std::vector<std::string> vlm_model_types() {
 
 namespace detail {
 
+/// Throws Error where a folder is not a model's but one that belongs to a model.
+inline void require_model_folder(const std::filesystem::path& folder) {
+  if (std::filesystem::exists(folder / "config.json")) return;
+  const auto refuse = [&](const std::string& what, const std::string& remedy) {
+    throw Error("[load_vlm] expected a model's folder, with config.json, got " + what, folder.string(), remedy);
+  };
+  if (std::filesystem::exists(folder / "adapter_config.json")) {
+    refuse("a LoRA adapter's", "take the model that it was merged into, often " +
+                                   (folder.parent_path() / "model").string() +
+                                   ", or its base model with the adapter given apart (caption --adapter)");
+  }
+  if (std::filesystem::exists(folder / "model" / "config.json")) {
+    refuse("that of a run", "take " + (folder / "model").string());
+  }
+  if (std::filesystem::exists(folder / "run")) {
+    refuse("that of a run that is not finished", "start the same command again: it goes on and saves a model");
+  }
+}
+
 /// The entry for a folder's config.json. Throws Error that lists those that there are.
 template <class T>
 const VlmArchitecture<T>& vlm_architecture(const std::filesystem::path& folder) {
+  require_model_folder(folder);
   const std::filesystem::path config = folder / "config.json";
   const Json json = load_json(config);
   const JsonFields fields(json, config.string());

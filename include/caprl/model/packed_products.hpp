@@ -6,11 +6,13 @@
 
 #include "caprl/autograd/var.hpp"
 #include "caprl/core/error.hpp"
+#include "caprl/core/index.hpp"
 #include "caprl/model/decoder.hpp"
 #include "caprl/nn/module.hpp"
 #include "caprl/tensor/bf16.hpp"
 #include "caprl/tensor/cpu/packed_gemm.hpp"
 #include "caprl/tensor/kernels/elementwise.hpp"
+#include "caprl/tensor/storage.hpp"
 #include "caprl/tensor/weight_format.hpp"
 
 namespace caprl {
@@ -50,6 +52,18 @@ class PackedProducts {
     Index numbers = 0;
     for (const Parameter<float, Device>& weight : weights_of(decoder)) numbers += weight.shape().elements();
     return numbers * static_cast<Index>(sizeof(float));
+  }
+
+  /// What they take of the allocator laid out.
+  template <class Device>
+  static Index packed_bytes(const Decoder<float, Device>& decoder, WeightFormat format) {
+    Index bytes = 0;
+    for (const Parameter<float, Device>& weight : weights_of(decoder)) {
+      const Shape& shape = weight.shape();
+      const Index words = detail::panels_of(shape[0]) * shape[1] * detail::words_of_panel(format);
+      bytes += CpuAllocator::size_class(words * static_cast<Index>(sizeof(float)));
+    }
+    return bytes;
   }
 
   /// From how many rows on plain products are slower.

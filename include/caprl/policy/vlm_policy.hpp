@@ -28,7 +28,7 @@ VlmPromptEncoder prompt_encoder(const ChatTemplate& chat, const TinyVlm<T, Devic
 
 struct VlmPolicySettings {
   Index maximum_rows = 0;                ///< a batch of more distinct tokens is worked through by subtrees; 0: never
-  bool recompute_blocks = false;         ///< keep only the inputs of transformer blocks for the backward pass
+  bool recompute_blocks = false;         ///< keep only blocks' inputs for backward; by subtrees, the tower's alone
   std::optional<WeightFormat> packed{};  ///< for captioning alone: weights laid out once for few captions at a time;
                                          ///< training them afterwards is not seen, and bf16 rounds them
   std::vector<Token> end_tokens{};       ///< that end a caption as the chat's turn end does

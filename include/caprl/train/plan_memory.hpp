@@ -29,20 +29,6 @@ Index bytes_of(const std::vector<Parameter<T, Device>>& parameters) {
   return bytes;
 }
 
-/// `PackedProducts` of a decoder.
-template <class T, class Device>
-Index packed_bytes(const Decoder<T, Device>& decoder, WeightFormat format) {
-  const auto packed = [format](const Parameter<T, Device>& weight) {
-    return bytes_of_numbers(panels_of(weight.shape()[0]) * weight.shape()[1] * words_of_panel(format));
-  };
-  Index bytes = packed(decoder.head);
-  for (const auto& block : decoder.blocks) {
-    bytes += packed(block.query_key_value.weight) + packed(block.output.weight) + packed(block.gate_up.weight) +
-             packed(block.down.weight);
-  }
-  return bytes;
-}
-
 /// The chunks of a `KvCache` with so many pages.
 inline Index cache_bytes(const DecoderSettings& settings, Index pages) {
   const KvCacheShape shape{
@@ -168,7 +154,8 @@ class MemoryPlanner {
     const Decoder<float, ShapesOnly> model(judge.model);
     const Index bytes = bytes_of(parameters_of<float, ShapesOnly>(model));
     // A judge with bf16 weights has a rounded model of its own, and the same laid out.
-    return judge.weights == WeightFormat::float32 ? bytes : 2 * bytes + packed_bytes(model, WeightFormat::bf16);
+    return judge.weights == WeightFormat::float32 ? bytes
+                                                  : 2 * bytes + PackedProducts::packed_bytes(model, WeightFormat::bf16);
   }
 
   struct InputShapes {
@@ -189,78 +176,132 @@ class MemoryPlanner {
     return input;
   }
 
-  /// `generate`: prompts are read at once, then captions written token by token.
+  using ShapeDecoder = Decoder<float, ShapesOnly>;
+
+  /// `generate` of a policy: pictures are seen, then prompts read at once, then captions written token by token.
   void caption(const std::string& name, const BatchShape& batch) {
-    const DecoderSettings& settings = model_.language.settings;
-    const bool packs = PackedProducts::pays(model_.language, batch.captions(), run_.packed_bytes);
-    const Index packed = packs ? packed_bytes(model_.language, WeightFormat::float32) : 0;
     const Index page = KvCacheShape{}.page_tokens;
     const PrefixTree tree = BatchShape{batch.prompts}.tree();
     MemoryMeter meter;
     ShapeTape tape(meter, false);
     const InputShapes input = embedded(tape, batch, tree.rows());
-    const Index kept = meter.in_use();
-    const MemoryPhase prompts{name + ": prompts",
-                              {{"KV cache", cache_bytes(settings, batch.prompt_pages(page))},
-                               {"packed weights", packed},
-                               {"activations", kept + peak_of_reading(tree, batch.captions(), input.of_layers)}}};
-    if (meter.peak() > prompts.bytes()) plan_.phases.push_back({name + ": pictures", {{"activations", meter.peak()}}});
-    plan_.phases.push_back(prompts);
-    plan_.phases.push_back({name + ": captions",
-                            {{"KV cache", cache_bytes(settings, batch.pages(page))},
-                             {"packed weights", packed},
-                             {"activations", kept + peak_of_writing(batch.captions())}}});
+    const Index before = plan_.phases.size();
+    write(name, model_.language,
+          {.tree = tree,
+           .sequences = batch.captions(),
+           .pages_read = batch.prompt_pages(page),
+           .pages_written = batch.pages(page),
+           .packed = packed_for(model_.language, batch.captions(), run_.packed_bytes),
+           .kept = meter.in_use()},
+          input.of_layers);
+    if (meter.peak() <= plan_.phases[static_cast<std::size_t>(before)].bytes()) return;
+    plan_.phases.insert(plan_.phases.begin() + before, {name + ": pictures", {{"activations", meter.peak()}}});
+  }
+
+  static Index packed_for(const ShapeDecoder& decoder, Index sequences, Index most_bytes) {
+    const bool packs = PackedProducts::pays(decoder, sequences, most_bytes);
+    return packs ? PackedProducts::packed_bytes(decoder, WeightFormat::float32) : 0;
+  }
+
+  /// What `generate` reads at once and writes token by token, with a cache of so many pages after either.
+  struct Writing {
+    const PrefixTree& tree;
+    Index sequences;
+    Index pages_read, pages_written;
+    Index packed;  ///< weights laid out for it
+    Index kept;    ///< rows that were read
+    const char* written = ": captions";
+  };
+
+  void write(const std::string& name, const ShapeDecoder& decoder, const Writing& writing,
+             const FeatureShapes& features) {
+    const auto add = [&](const char* what, Index pages, Index activations) {
+      plan_.phases.push_back({name + what,
+                              {{"KV cache", cache_bytes(decoder.settings, pages)},
+                               {"packed weights", writing.packed},
+                               {"activations", writing.kept + activations}}});
+    };
+    add(": prompts", writing.pages_read, peak_of_reading(decoder, writing.tree, writing.sequences, features));
+    add(writing.written, writing.pages_written, peak_of_writing(decoder, writing.sequences));
   }
 
   /// Beyond the prompts' embedded rows.
-  Index peak_of_reading(const PrefixTree& tree, Index captions, const FeatureShapes& features) const {
+  Index peak_of_reading(const ShapeDecoder& decoder, const PrefixTree& tree, Index sequences,
+                        const FeatureShapes& features) const {
     MemoryMeter meter;
     ShapeTape tape(meter, false);
     const auto rows = AttentionRows::of(tree, 0, true);
     const auto attend = [&](ShapeTape& at, std::size_t, const ShapeVar& qkv) {
-      return at.tree_attention(qkv, rows, heads_of(model_.language.settings.block));
+      return at.tree_attention(qkv, rows, heads_of(decoder.settings.block));
     };
-    const ShapeVar embedded_rows(tree.rows(), model_.language.settings.block.hidden_size, {}, false);
-    draw(tape, embedded_rows, captions, attend, features);
+    const ShapeVar embedded_rows(tree.rows(), decoder.settings.block.hidden_size, {}, false);
+    draw(tape, decoder, embedded_rows, sequences, attend, features);
     return meter.peak();
   }
 
-  /// One token of each caption.
-  Index peak_of_writing(Index captions) const {
-    const BlockSettings& sizes = model_.language.settings.block;
+  /// One token of each sequence.
+  Index peak_of_writing(const ShapeDecoder& decoder, Index sequences) const {
+    const BlockSettings& sizes = decoder.settings.block;
     MemoryMeter meter;
     ShapeTape tape(meter, false);
     const auto attend = [&](ShapeTape& at, std::size_t, const ShapeVar& qkv) {
       return at.leaf(qkv.rows(), sizes.query_columns());
     };
-    draw(tape, tape.leaf(captions, sizes.hidden_size), captions, attend, {});
+    draw(tape, decoder, tape.leaf(sequences, sizes.hidden_size), sequences, attend, {});
     return meter.peak();
   }
 
-  /// One pass of the decoder, and the draw of a token for each caption: logits, and logarithms of probabilities.
+  /// One pass of a decoder, and the draw of a token for each sequence: logits, and logarithms of probabilities.
   template <class Attend>
-  void draw(ShapeTape& tape, const ShapeVar& x, Index captions, const Attend& attend,
+  void draw(ShapeTape& tape, const ShapeDecoder& decoder, const ShapeVar& x, Index sequences, const Attend& attend,
             const FeatureShapes& features) const {
-    const DecoderSettings& settings = model_.language.settings;
-    const auto angles = angle_shapes(tape, x.rows(), settings.block.head_size);
-    const ShapeVar hidden = decoder_shapes(tape, model_.language, x, angles, attend, features);
-    const HeldNumbers states = tape.hold(captions * x.columns());
-    const HeldNumbers logits = tape.hold(captions * settings.vocabulary_size);
-    const HeldNumbers log_probabilities = tape.hold(captions * settings.vocabulary_size);
+    const auto angles = angle_shapes(tape, x.rows(), decoder.settings.block.head_size);
+    const ShapeVar hidden = decoder_shapes(tape, decoder, x, angles, attend, features);
+    const HeldNumbers states = tape.hold(sequences * x.columns());
+    const HeldNumbers logits = tape.hold(sequences * decoder.settings.vocabulary_size);
+    const HeldNumbers log_probabilities = tape.hold(sequences * decoder.settings.vocabulary_size);
   }
 
   /// `QuestionReader`: a full pass, in which each question takes some rows.
   void judge(const PlannedJudge& planned) {
     constexpr Index fewest_rows_of_question = 16;
-    const Decoder<float, ShapesOnly> model(planned.model);
+    const ShapeDecoder model(planned.model);
     const Index rows = std::max(planned.maximum_rows, run_.maximum_tokens);
     const Index questions = std::max<Index>(1, rows / fewest_rows_of_question);
+    read_letters(model, rows, questions);  // what is measured is read by any judge
+    if (planned.answer_tokens > 0) write_answers(planned, model, rows, questions);
+  }
+
+  void read_letters(const ShapeDecoder& model, Index rows, Index questions) {
     MemoryMeter meter;
     ShapeTape tape(meter, false);
-    const ShapeVar x = tape.leaf(rows, planned.model.block.hidden_size);
+    const ShapeVar x = tape.leaf(rows, model.settings.block.hidden_size);
     const std::vector<Index> one{rows};
     log_probability_shapes(tape, model, x, PrefixTree::from_lengths(one), questions, 8 * questions, {});
     plan_.phases.push_back({"judge", {{"activations", meter.peak()}}});
+  }
+
+  /// Each question is the end of a branch, and where branches part the tokens of a page that is not full are held
+  /// again: at most two pages for each of at most two segments a question.
+  void write_answers(const PlannedJudge& planned, const ShapeDecoder& model, Index rows, Index questions) {
+    const Index page = KvCacheShape{}.page_tokens;
+    const auto pages = [page](Index tokens) { return (tokens + page - 1) / page; };
+    const Index read = pages(rows) + 4 * questions;
+    const std::vector<Index> one{rows};
+    MemoryMeter meter;
+    ShapeTape tape(meter, false);
+    const ShapeVar x = tape.leaf(rows, model.settings.block.hidden_size);
+    write("judge", model,
+          {.tree = PrefixTree::from_lengths(one),
+           .sequences = questions,
+           .pages_read = read,
+           .pages_written = read + questions * pages(planned.answer_tokens - 1),
+           .packed = planned.weights == WeightFormat::float32
+                         ? packed_for(model, questions, GenerateSettings{}.packed_bytes)
+                         : 0,
+           .kept = meter.in_use(),
+           .written = ": answers"},
+          {});
   }
 
   /// Where captions may be short, more prompts stand in a micro-batch: the length with the most rows.

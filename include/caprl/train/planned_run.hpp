@@ -43,10 +43,11 @@ std::vector<PromptShape> prompt_shapes(const P& policy, std::span<const CaptionI
   return shapes;
 }
 
-/// A judge that reads answers off a language model.
+/// A judge that reads answers off a language model, or has it write them.
 struct PlannedJudge {
   DecoderSettings model;
   Index maximum_rows = 2048;
+  Index answer_tokens = 0;  ///< of an answer that is written, at most; 0: answers are read off
   WeightFormat weights = WeightFormat::float32;
 };
 

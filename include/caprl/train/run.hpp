@@ -9,6 +9,7 @@
 
 #include "caprl/core/hash.hpp"
 #include "caprl/core/interrupt.hpp"
+#include "caprl/core/log.hpp"
 #include "caprl/core/threads.hpp"
 #include "caprl/io/checkpoint_folder.hpp"
 #include "caprl/io/file_system.hpp"
@@ -171,6 +172,7 @@ class TrainingRun {
     const JsonFields state = checkpoint.state_fields();
     optimizer_.set_steps(state.get<Index>("optimizer_steps"));
     step_ = checkpoint.step();
+    if (step_ < settings_.steps) log_info("goes on after step " + std::to_string(step_) + " of " + std::to_string(settings_.steps));
     if (!state.has("best_score")) return;
     best_score_ = state.get<double>("best_score");
     best_step_ = state.get<Index>("best_step");

@@ -252,7 +252,7 @@ class Trainer {
     for (const RolloutGroup& group : collected.groups) {
       for (const Rollout& rollout : group) all_cut = all_cut && rollout.caption.truncated;
     }
-    log_warning("step " + std::to_string(step) + " teaches nothing: " +
+    log_warning("step " + std::to_string(step + 1) + " teaches nothing: " +
                 (all_cut ? "every caption was cut at maximum_tokens (" + std::to_string(settings_.maximum_tokens) + ")"
                          : "within each group all captions have the same reward"));
   }
