@@ -172,7 +172,8 @@ class TrainingRun {
     const JsonFields state = checkpoint.state_fields();
     optimizer_.set_steps(state.get<Index>("optimizer_steps"));
     step_ = checkpoint.step();
-    if (step_ < settings_.steps) log_info("goes on after step " + std::to_string(step_) + " of " + std::to_string(settings_.steps));
+    if (step_ < settings_.steps)
+      log_info("goes on after step " + std::to_string(step_) + " of " + std::to_string(settings_.steps));
     if (!state.has("best_score")) return;
     best_score_ = state.get<double>("best_score");
     best_step_ = state.get<Index>("best_step");
