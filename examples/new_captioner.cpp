@@ -8,6 +8,9 @@
 #include <filesystem>
 #include <string>
 
+#include "caprl/model/generation_config.hpp"
+#include "caprl/policy/any_vlm_policy.hpp"
+#include "caprl/text/chat_ml_template.hpp"
 #include "support/captioner_sizes.hpp"
 #include "support/program.hpp"
 
@@ -22,6 +25,18 @@ struct Options {
   std::uint64_t seed = 1;
 };
 
+/// What transformers and vLLM take from a folder to chat with its model, where it did not come with the tokenizer.
+void write_chat_files(const AnyVlm<float>& model, const Tokenizer& tokenizer, const std::filesystem::path& folder) {
+  const auto write = [&](const char* name, const std::string& text) {
+    if (!std::filesystem::exists(folder / name)) write_file_atomically(folder / name, text);
+  };
+  const ChatTemplate chat = chat_template(tokenizer, model);
+  const SpecialTokenIds& special = chat.special_tokens();
+  write("chat_template.jinja", chat_ml_template(chat.default_system_message()));
+  write("generation_config.json",
+        generation_config_json({.end_tokens = {special.turn_end, special.end_of_text}}).dump(2) + "\n");
+}
+
 void run(const Options& options) {
   const std::filesystem::path tokenizer = options.like.empty() ? options.tokenizer : options.like / "tokenizer.json";
   require(!tokenizer.empty(), "[--tokenizer] expected a tokenizer.json, or a folder for --like");
@@ -30,6 +45,8 @@ void run(const Options& options) {
                                   : vlm_without_weights<float>(options.like);
   initialize(model, options.seed);
   save_vlm(model, tokenizer, options.out, options.bf16_weights ? WeightFormat::bf16 : WeightFormat::float32);
+  const bool is_published = !std::holds_alternative<TinyVlm<float>>(model.architecture);
+  if (options.like.empty() && is_published) write_chat_files(model, Tokenizer::from_file(tokenizer), options.out);
   std::printf("saved %s: %ld numbers\n", options.out.c_str(),
               static_cast<long>(numbers_in(named_blocks<float>(model))));
 }

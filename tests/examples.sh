@@ -154,6 +154,8 @@ for architecture in qwen2_5_vl qwen3_vl; do
   model=small/$architecture
   run new_captioner --architecture $architecture --tokenizer tokenizer.json --width 32 --heads 2 --vision-layers 2 \
     --language-layers 2 --out $model
+  has $model/chat_template.jinja '<|image_pad|>'
+  has $model/generation_config.json eos_token_id
   echo '{"do_sample": true, "temperature": 0.5, "top_k": 20}' >$model/generation_config.json
   run caption --model $model --maximum-tokens 24 "${pictures[0]}" world/videos/test
   has log "${pictures[0]}" .mp4

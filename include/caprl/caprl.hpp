@@ -247,6 +247,7 @@
 #include "caprl/text/bpe_trainer.hpp"
 #include "caprl/text/byte_level.hpp"
 #include "caprl/text/byte_pair_encoder.hpp"
+#include "caprl/text/chat_ml_template.hpp"
 #include "caprl/text/chat_template.hpp"
 #include "caprl/text/default_system.hpp"
 #include "caprl/text/gguf_tokenizer.hpp"

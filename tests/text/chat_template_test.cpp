@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "caprl/text/bpe_trainer.hpp"
+#include "caprl/text/chat_ml_template.hpp"
+#include "caprl/text/default_system.hpp"
 #include "caprl/text/load_tokenizer.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -97,6 +99,12 @@ TEST_CASE("A tokenizer's default system message is that of its chat template, if
   std::filesystem::remove(folder / "chat_template.jinja");
   folder.file("tokenizer_config.json", R"({"chat_template": 5})");
   CHECK_THROWS_WITH_AS(message(), doctest::Contains("tokenizer_config.json: field chat_template"), Error);
+}
+
+TEST_CASE("The system message of a template that is written is read again") {
+  for (const std::string message : {"You are a helpful assistant.", ""}) {
+    CHECK(caprl::default_system_message(caprl::chat_ml_template(message)) == message);
+  }
 }
 
 TEST_CASE("Media slots lie between the vision tokens") {

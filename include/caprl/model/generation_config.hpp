@@ -70,4 +70,16 @@ inline GenerationConfig load_generation_config(const std::filesystem::path& fold
   return detail::read_generation_config(fields, config);
 }
 
+/// What `load_generation_config` reads; how it draws is not written for a model that takes the likeliest token.
+inline Json generation_config_json(const GenerationConfig& config) {
+  Json json{{"do_sample", config.draws}, {"repetition_penalty", config.repetition_penalty}};
+  if (config.draws) {
+    json["temperature"] = config.temperature;
+    json["top_k"] = config.top_k;
+    json["top_p"] = config.top_p;
+  }
+  if (!config.end_tokens.empty()) json["eos_token_id"] = config.end_tokens;
+  return json;
+}
+
 }  // namespace caprl

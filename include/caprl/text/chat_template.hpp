@@ -97,6 +97,7 @@ class ChatTemplate {
 
   const Tokenizer& tokenizer() const { return tokenizer_; }
   const SpecialTokenIds& special_tokens() const { return special_; }
+  const std::string& default_system_message() const { return default_system_message_; }
 
  private:
   /// Gathers text until a special token: text between two of them is tokenized as one.
