@@ -13,7 +13,9 @@
 #include "caprl/judge/sampled_judge.hpp"
 #include "caprl/optim/adamw.hpp"
 #include "caprl/policy/qwen_vl_policy.hpp"
+#include "caprl/train/batch_shape.hpp"
 #include "caprl/train/memory_fit.hpp"
+#include "caprl/train/plan_writing.hpp"
 #include "support/error_message.hpp"
 #include "support/small_qwen.hpp"
 #include "support/temporary_folder.hpp"
@@ -305,11 +307,23 @@ TEST_CASE("the cache of captions takes what is planned, to a chunk of its pages"
   CHECK(captions <= in_use() - before + chunk);
 }
 
+namespace {
+
+struct JudgeSubject {
+  Tokenizer tokenizer = small_tokenizer();
+  DecoderSettings settings = larger_decoder(small_decoder_settings(tokenizer));
+  Decoder<float> model{settings};
+};
+JudgeSubject judge_subject() {
+  JudgeSubject subject;
+  initialize<float>(subject.model, subject.settings.layers, 1, ends_residual_branch);
+  return subject;
+}
+
+}  // namespace
+
 TEST_CASE("a judge's pass of so many rows takes what is planned") {
-  const Tokenizer tokenizer = small_tokenizer();
-  const DecoderSettings settings = larger_decoder(small_decoder_settings(tokenizer));
-  Decoder<float> model(settings);
-  initialize<float>(model, settings.layers, 1, ends_residual_branch);
+  const auto [tokenizer, settings, model] = judge_subject();
   CaptionItem item = image_item();
   for (int q = 0; q < 40; ++q) {
     item.questions.push_back(
@@ -338,10 +352,7 @@ TEST_CASE("a judge's pass of so many rows takes what is planned") {
 }
 
 TEST_CASE("a judge that writes its answers takes no more than is planned") {
-  const Tokenizer tokenizer = small_tokenizer();
-  const DecoderSettings settings = larger_decoder(small_decoder_settings(tokenizer));
-  Decoder<float> model(settings);
-  initialize<float>(model, settings.layers, 1, ends_residual_branch);
+  const auto [tokenizer, settings, model] = judge_subject();
   CaptionItem item = image_item();
   item.questions.assign(1, {.text = "what ?", .options = {"red", "blue"}, .gold = 0});
   std::vector<Caption> captions;

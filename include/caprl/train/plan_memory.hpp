@@ -14,8 +14,10 @@
 #include "caprl/optim/parameter_groups.hpp"
 #include "caprl/policy/vlm_policy.hpp"
 #include "caprl/tensor/weight_format.hpp"
+#include "caprl/train/batch_shape.hpp"
 #include "caprl/train/memory_plan.hpp"
 #include "caprl/train/model_shapes.hpp"
+#include "caprl/train/plan_writing.hpp"
 #include "caprl/train/planned_run.hpp"
 
 namespace caprl {
@@ -28,68 +30,6 @@ Index bytes_of(const std::vector<Parameter<T, Device>>& parameters) {
   for (const auto& parameter : parameters) bytes += bytes_of_numbers(parameter.shape().elements());
   return bytes;
 }
-
-/// The chunks of a `KvCache` with so many pages.
-inline Index cache_bytes(const DecoderSettings& settings, Index pages) {
-  const KvCacheShape shape{
-      .layers = settings.layers, .key_heads = settings.block.key_value_heads, .head_size = settings.block.head_size};
-  constexpr Index chunk_pages = KvCache<float>::chunk_pages;
-  const Index chunk = shape.layers * 2 * shape.key_heads * chunk_pages * cache_block_elements<float>(Cpu{}, shape);
-  return (pages + chunk_pages - 1) / chunk_pages * bytes_of_numbers(chunk);
-}
-
-/// Prompts, with captions of the same length each or without.
-struct BatchShape {
-  std::vector<PromptShape> prompts;
-  Index samples = 0;
-  Index caption_tokens = 0;
-
-  Index groups() const { return static_cast<Index>(prompts.size()); }
-  /// A caption's last token takes no row.
-  Index caption_rows() const { return std::max<Index>(0, caption_tokens - 1); }
-  Index captions() const { return groups() * samples; }
-  /// Distinct rows that predict a token of a caption: a prompt's last, and those of the captions.
-  Index rows_read() const { return groups() + captions() * caption_rows(); }
-
-  /// Prompts begin alike, at least with their first token.
-  PrefixTree tree() const {
-    const bool joined = groups() > 1;
-    std::vector<Index> parents, lengths;
-    const auto add = [&](Index parent, Index length) {
-      parents.push_back(parent);
-      lengths.push_back(length);
-      return static_cast<Index>(parents.size()) - 1;
-    };
-    const Index beginning = joined ? add(-1, 1) : -1;
-    for (const PromptShape& prompt : prompts) {
-      const Index of_prompt = add(beginning, prompt.tokens - (joined ? 1 : 0));
-      for (Index sample = 0; sample < samples && caption_rows() > 0; ++sample) add(of_prompt, caption_rows());
-    }
-    return PrefixTree::from_segments(parents, lengths);
-  }
-
-  std::vector<VisionGrid> pictures() const {
-    std::vector<VisionGrid> all;
-    for (const PromptShape& prompt : prompts) all.insert(all.end(), prompt.pictures.begin(), prompt.pictures.end());
-    return all;
-  }
-
-  /// Pages of a cache when the prompts have been read, and when captions have this many tokens in it.
-  Index prompt_pages(Index page_tokens) const {
-    Index pages = 1;  // for the end of what prompts have in common
-    for (const PromptShape& prompt : prompts) pages += (prompt.tokens + page_tokens - 1) / page_tokens;
-    return pages;
-  }
-  Index pages(Index page_tokens) const {
-    Index pages = 1;
-    for (const PromptShape& prompt : prompts) {
-      const Index shared = prompt.tokens / page_tokens;
-      const Index of_caption = (prompt.tokens + caption_rows() + page_tokens - 1) / page_tokens - shared;
-      pages += shared + samples * of_caption;
-    }
-    return std::max(pages, prompt_pages(page_tokens));
-  }
-};
 
 /// Makes the plan of a run with a model whose tensors have shapes alone.
 template <class Model>
@@ -176,8 +116,6 @@ class MemoryPlanner {
     return input;
   }
 
-  using ShapeDecoder = Decoder<float, ShapesOnly>;
-
   /// `generate` of a policy: pictures are seen, then prompts read at once, then captions written token by token.
   void caption(const std::string& name, const BatchShape& batch) {
     const Index page = KvCacheShape{}.page_tokens;
@@ -185,81 +123,20 @@ class MemoryPlanner {
     MemoryMeter meter;
     ShapeTape tape(meter, false);
     const InputShapes input = embedded(tape, batch, tree.rows());
-    const Index before = plan_.phases.size();
-    write(name, model_.language,
-          {.tree = tree,
-           .sequences = batch.captions(),
-           .pages_read = batch.prompt_pages(page),
-           .pages_written = batch.pages(page),
-           .packed = packed_for(model_.language, batch.captions(), run_.packed_bytes),
-           .kept = meter.in_use()},
-          input.of_layers);
-    if (meter.peak() <= plan_.phases[static_cast<std::size_t>(before)].bytes()) return;
-    plan_.phases.insert(plan_.phases.begin() + before, {name + ": pictures", {{"activations", meter.peak()}}});
-  }
-
-  static Index packed_for(const ShapeDecoder& decoder, Index sequences, Index most_bytes) {
-    const bool packs = PackedProducts::pays(decoder, sequences, most_bytes);
-    return packs ? PackedProducts::packed_bytes(decoder, WeightFormat::float32) : 0;
-  }
-
-  /// What `generate` reads at once and writes token by token, with a cache of so many pages after either.
-  struct Writing {
-    const PrefixTree& tree;
-    Index sequences;
-    Index pages_read, pages_written;
-    Index packed;  ///< weights laid out for it
-    Index kept;    ///< rows that were read
-    const char* written = ": captions";
-  };
-
-  void write(const std::string& name, const ShapeDecoder& decoder, const Writing& writing,
-             const FeatureShapes& features) {
-    const auto add = [&](const char* what, Index pages, Index activations) {
-      plan_.phases.push_back({name + what,
-                              {{"KV cache", cache_bytes(decoder.settings, pages)},
-                               {"packed weights", writing.packed},
-                               {"activations", writing.kept + activations}}});
-    };
-    add(": prompts", writing.pages_read, peak_of_reading(decoder, writing.tree, writing.sequences, features));
-    add(writing.written, writing.pages_written, peak_of_writing(decoder, writing.sequences));
-  }
-
-  /// Beyond the prompts' embedded rows.
-  Index peak_of_reading(const ShapeDecoder& decoder, const PrefixTree& tree, Index sequences,
-                        const FeatureShapes& features) const {
-    MemoryMeter meter;
-    ShapeTape tape(meter, false);
-    const auto rows = AttentionRows::of(tree, 0, true);
-    const auto attend = [&](ShapeTape& at, std::size_t, const ShapeVar& qkv) {
-      return at.tree_attention(qkv, rows, heads_of(decoder.settings.block));
-    };
-    const ShapeVar embedded_rows(tree.rows(), decoder.settings.block.hidden_size, {}, false);
-    draw(tape, decoder, embedded_rows, sequences, attend, features);
-    return meter.peak();
-  }
-
-  /// One token of each sequence.
-  Index peak_of_writing(const ShapeDecoder& decoder, Index sequences) const {
-    const BlockSettings& sizes = decoder.settings.block;
-    MemoryMeter meter;
-    ShapeTape tape(meter, false);
-    const auto attend = [&](ShapeTape& at, std::size_t, const ShapeVar& qkv) {
-      return at.leaf(qkv.rows(), sizes.query_columns());
-    };
-    draw(tape, decoder, tape.leaf(sequences, sizes.hidden_size), sequences, attend, {});
-    return meter.peak();
-  }
-
-  /// One pass of a decoder, and the draw of a token for each sequence: logits, and logarithms of probabilities.
-  template <class Attend>
-  void draw(ShapeTape& tape, const ShapeDecoder& decoder, const ShapeVar& x, Index sequences, const Attend& attend,
-            const FeatureShapes& features) const {
-    const auto angles = angle_shapes(tape, x.rows(), decoder.settings.block.head_size);
-    const ShapeVar hidden = decoder_shapes(tape, decoder, x, angles, attend, features);
-    const HeldNumbers states = tape.hold(sequences * x.columns());
-    const HeldNumbers logits = tape.hold(sequences * decoder.settings.vocabulary_size);
-    const HeldNumbers log_probabilities = tape.hold(sequences * decoder.settings.vocabulary_size);
+    const auto [reading, writing] =
+        phases_of_writing(name, model_.language,
+                          {.tree = tree,
+                           .sequences = batch.captions(),
+                           .pages_read = batch.prompt_pages(page),
+                           .pages_written = batch.pages(page),
+                           .packed = packed_for(model_.language, batch.captions(), run_.packed_bytes),
+                           .kept = meter.in_use()},
+                          input.of_layers);
+    if (meter.peak() > reading.bytes()) {
+      plan_.phases.push_back({name + ": pictures", {{"activations", meter.peak()}}});
+    }
+    plan_.phases.push_back(reading);
+    plan_.phases.push_back(writing);
   }
 
   /// `QuestionReader`: a full pass, in which each question takes some rows.
@@ -291,17 +168,20 @@ class MemoryPlanner {
     MemoryMeter meter;
     ShapeTape tape(meter, false);
     const ShapeVar x = tape.leaf(rows, model.settings.block.hidden_size);
-    write("judge", model,
-          {.tree = PrefixTree::from_lengths(one),
-           .sequences = questions,
-           .pages_read = read,
-           .pages_written = read + questions * pages(planned.answer_tokens - 1),
-           .packed = planned.weights == WeightFormat::float32
-                         ? packed_for(model, questions, GenerateSettings{}.packed_bytes)
-                         : 0,
-           .kept = meter.in_use(),
-           .written = ": answers"},
-          {});
+    const Index packed =
+        planned.weights == WeightFormat::float32 ? packed_for(model, questions, GenerateSettings{}.packed_bytes) : 0;
+    const auto [reading, writing] =
+        phases_of_writing("judge", model,
+                          {.tree = PrefixTree::from_lengths(one),
+                           .sequences = questions,
+                           .pages_read = read,
+                           .pages_written = read + questions * pages(planned.answer_tokens - 1),
+                           .packed = packed,
+                           .kept = meter.in_use(),
+                           .written = ": answers"},
+                          {});
+    plan_.phases.push_back(reading);
+    plan_.phases.push_back(writing);
   }
 
   /// Where captions may be short, more prompts stand in a micro-batch: the length with the most rows.
