@@ -16,6 +16,7 @@
 #include "caprl/evaluate/bootstrap.hpp"
 #include "caprl/judge/exact_judge.hpp"
 #include "caprl/model/language_model.hpp"
+#include "support/captions_file.hpp"
 #include "support/item_captions.hpp"
 #include "support/judge_options.hpp"
 #include "support/option_likelihood.hpp"
@@ -28,7 +29,7 @@ using namespace examples;
 namespace {
 
 struct Options {
-  std::filesystem::path data, beside, out;
+  std::filesystem::path data, captions, beside, out;
   JudgeOptions judge;
   std::string caption_field = "caption";
   std::string name = "image";
@@ -82,8 +83,17 @@ std::vector<double> letter_shares(const std::string& what, const ModelFolder<Dec
                       [&](const CaptionItem& item, const Caption& caption) { return by_letter(judge, item, caption); });
 }
 
+/// The items with the captions to answer from.
+std::vector<CaptionItem> captioned_items(const Options& options) {
+  if (options.captions.empty()) return load_item_captions(options.data, options.caption_field);
+  auto items = load_caption_data(options.data);
+  const auto captions = read_captions(options.captions, items);
+  for (std::size_t i = 0; i < items.size(); ++i) items[i].caption = captions[i].front().text;
+  return items;
+}
+
 void run(const Options& options) {
-  auto items = load_item_captions(options.data, options.caption_field);
+  auto items = captioned_items(options);
   if (std::ssize(items) > options.items) items.resize(static_cast<std::size_t>(options.items));
   const auto folder = load_language_model(options.judge.folder);
   Summary summary;
@@ -114,11 +124,13 @@ int main(int argc, char** argv) {
   Options options;
   CLI::App app("Answers multiple-choice questions from captions with a language model.");
   add_judge_options(app, options.judge);
-  app.add_option("--data", options.data, "Items with questions and captions, JSON Lines")
-      ->required()
-      ->check(CLI::ExistingFile);
-  app.add_option("--caption-field", options.caption_field, "The items' field with the caption to answer from")
-      ->capture_default_str();
+  app.add_option("--data", options.data, "Items with questions, JSON Lines")->required()->check(CLI::ExistingFile);
+  auto* field =
+      app.add_option("--caption-field", options.caption_field, "The items' field with the caption to answer from")
+          ->capture_default_str();
+  app.add_option("--captions", options.captions, "Answer from what `caption --out` wrote; of several the first")
+      ->check(CLI::ExistingFile)
+      ->excludes(field);
   app.add_option("--items", options.items, "At most")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--orders", options.orders, "Option orders of each question asked by letter; 0: all cyclic ones")
       ->capture_default_str()

@@ -304,6 +304,10 @@ has log exact.cyclic_1 sampled.draws_8
 run check_judge --judge judge/model --data world/videos_test.jsonl --name video --out figures.json
 echo GGUF >bad.gguf
 run answer_questions --judge judge/model --data world/images_test.jsonl --items 2 --beside judge/model --out figures.json
+run answer_questions --judge judge/model --data world/images_test.jsonl --items 2 --captions captions.jsonl
+has log by_option
+refuses answer_questions excludes --judge judge/model --data world/images_test.jsonl --captions captions.jsonl \
+  --caption-field caption
 refuses answer_questions caption_rhymed --judge judge/model --data world/images_test.jsonl --caption-field caption_rhymed
 refuses answer_questions bad.gguf --judge bad.gguf --data world/images_test.jsonl
 run write_logits --model judge/model --text tokenizer.json --positions 30 --window 16 --out logits.safetensors
