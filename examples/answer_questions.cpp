@@ -83,18 +83,19 @@ std::vector<double> letter_shares(const std::string& what, const ModelFolder<Dec
                       [&](const CaptionItem& item, const Caption& caption) { return by_letter(judge, item, caption); });
 }
 
-/// The items with the captions to answer from.
+/// The first items, with the captions to answer from.
 std::vector<CaptionItem> captioned_items(const Options& options) {
-  if (options.captions.empty()) return load_item_captions(options.data, options.caption_field);
-  auto items = load_caption_data(options.data);
+  auto items = options.captions.empty() ? load_item_captions(options.data, options.caption_field)
+                                        : load_caption_data(options.data);
+  if (std::ssize(items) > options.items) items.resize(static_cast<std::size_t>(options.items));
+  if (options.captions.empty()) return items;
   const auto captions = read_captions(options.captions, items);
   for (std::size_t i = 0; i < items.size(); ++i) items[i].caption = captions[i].front().text;
   return items;
 }
 
 void run(const Options& options) {
-  auto items = captioned_items(options);
-  if (std::ssize(items) > options.items) items.resize(static_cast<std::size_t>(options.items));
+  const auto items = captioned_items(options);
   const auto folder = load_language_model(options.judge.folder);
   Summary summary;
   if (std::filesystem::exists(options.out)) summary = Summary::load(options.out);

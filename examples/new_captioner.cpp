@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "caprl/model/generation_config.hpp"
 #include "caprl/policy/any_vlm_policy.hpp"
@@ -25,16 +26,17 @@ struct Options {
   std::uint64_t seed = 1;
 };
 
-/// What transformers and vLLM take from a folder to chat with its model, where it did not come with the tokenizer.
-void write_chat_files(const AnyVlm<float>& model, const Tokenizer& tokenizer, const std::filesystem::path& folder) {
-  const auto write = [&](const char* name, const std::string& text) {
-    if (!std::filesystem::exists(folder / name)) write_file_atomically(folder / name, text);
-  };
-  const ChatTemplate chat = chat_template(tokenizer, model);
+/// What transformers and vLLM take from a folder to chat with its model, where it does not come with the tokenizer.
+std::vector<CompanionFile> chat_files(const AnyVlm<float>& model, const std::filesystem::path& tokenizer) {
+  const ChatTemplate chat = chat_template(Tokenizer::from_file(tokenizer), model);
   const SpecialTokenIds& special = chat.special_tokens();
-  write("chat_template.jinja", chat_ml_template(chat.default_system_message()));
-  write("generation_config.json",
-        generation_config_json({.end_tokens = {special.turn_end, special.end_of_text}}).dump(2) + "\n");
+  const Json generation = generation_config_json({.end_tokens = {special.turn_end, special.end_of_text}});
+  std::vector<CompanionFile> files{{"generation_config.json", generation.dump(2) + "\n"}};
+  const std::filesystem::path folder = tokenizer.parent_path();
+  if (load_chat_template(folder).empty() && !std::filesystem::exists(folder / "chat_template.json")) {
+    files.push_back({"chat_template.jinja", chat_ml_template(chat.default_system_message())});
+  }
+  return files;
 }
 
 void run(const Options& options) {
@@ -44,9 +46,8 @@ void run(const Options& options) {
                                   ? examples::new_captioner(options.sizes, Tokenizer::from_file(tokenizer))
                                   : vlm_without_weights<float>(options.like);
   initialize(model, options.seed);
-  save_vlm(model, tokenizer, options.out, options.bf16_weights ? WeightFormat::bf16 : WeightFormat::float32);
-  const bool is_published = !std::holds_alternative<TinyVlm<float>>(model.architecture);
-  if (options.like.empty() && is_published) write_chat_files(model, Tokenizer::from_file(tokenizer), options.out);
+  save_vlm(model, tokenizer, options.out, options.bf16_weights ? WeightFormat::bf16 : WeightFormat::float32,
+           options.like.empty() ? chat_files(model, tokenizer) : std::vector<CompanionFile>{});
   std::printf("saved %s: %ld numbers\n", options.out.c_str(),
               static_cast<long>(numbers_in(named_blocks<float>(model))));
 }

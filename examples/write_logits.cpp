@@ -1,5 +1,5 @@
 /// Writes a language model's logits over a text, to compare it with other implementations
-/// (tests/reference/gguf_logits.py): for each window of the text "ids.N" [T] and "logits.N" [T, V].
+/// (tests/reference/gguf_logits.py, model_vllm.py): for each window of the text "ids.N" [T] and "logits.N" [T, V].
 ///
 ///     write_logits --model SmolLM2-135M-Instruct.Q4_1.gguf --text docs/world.md --positions 2000 --out
 ///     logits.safetensors

@@ -154,6 +154,8 @@ for architecture in qwen2_5_vl qwen3_vl; do
   model=small/$architecture
   run new_captioner --architecture $architecture --tokenizer tokenizer.json --width 32 --heads 2 --vision-layers 2 \
     --language-layers 2 --out $model
+  run new_captioner --architecture $architecture --tokenizer tokenizer.json --width 32 --heads 2 --vision-layers 2 \
+    --language-layers 2 --out $model  # again, into the same folder
   has $model/chat_template.jinja '<|image_pad|>'
   has $model/generation_config.json eos_token_id
   echo '{"do_sample": true, "temperature": 0.5, "top_k": 20}' >$model/generation_config.json
@@ -304,8 +306,15 @@ has log exact.cyclic_1 sampled.draws_8
 run check_judge --judge judge/model --data world/videos_test.jsonl --name video --out figures.json
 echo GGUF >bad.gguf
 run answer_questions --judge judge/model --data world/images_test.jsonl --items 2 --beside judge/model --out figures.json
-run answer_questions --judge judge/model --data world/images_test.jsonl --items 2 --captions captions.jsonl
-has log by_option
+# The same captions in a file of their own: the same answers, where the items have none.
+run answer_questions --judge judge/model --data world/images_test.jsonl --items 2 --out by_field.json
+sed -E 's/.*"caption":"([^"]*)".*"id":"([^"]*)".*/{"caption":"\1","id":"\2","tokens":9,"truncated":false}/' \
+  world/images_test.jsonl | head -2 >two_captions.jsonl
+sed 's/"caption":"[^"]*",//' world/images_test.jsonl >world/uncaptioned.jsonl
+asked=(--judge judge/model --data world/uncaptioned.jsonl --items 2)
+refuses answer_questions caption "${asked[@]}"
+run answer_questions "${asked[@]}" --captions two_captions.jsonl --out by_captions.json
+cmp -s by_field.json by_captions.json || fail "the same captions are answered otherwise from --captions"
 refuses answer_questions excludes --judge judge/model --data world/images_test.jsonl --captions captions.jsonl \
   --caption-field caption
 refuses answer_questions caption_rhymed --judge judge/model --data world/images_test.jsonl --caption-field caption_rhymed

@@ -63,11 +63,15 @@ TEST_CASE("a folder's end tokens and sampling are those that transformers genera
     CHECK(config.top_k == used.at("top_k").get<Index>());
     CHECK(config.top_p == used.at("top_p").get<double>());
     CHECK(config.repetition_penalty == used.at("repetition_penalty").get<double>());
-    const Json written = generation_config_json(config);
-    folder.file("generation_config.json", written.dump());
-    CHECK(generation_config_json(load_generation_config(folder.path())) == written);
-    CHECK(load_generation_config(folder.path()).end_tokens == config.end_tokens);
-    CHECK(load_generation_config(folder.path()).draws == config.draws);
+    folder.file("generation_config.json", generation_config_json(config).dump());
+    const GenerationConfig again = load_generation_config(folder.path());
+    CHECK(again.end_tokens == config.end_tokens);
+    CHECK(again.repetition_penalty == config.repetition_penalty);
+    CHECK(again.draws == config.draws);
+    if (!config.draws) continue;
+    CHECK(again.temperature == config.temperature);
+    CHECK(again.top_k == config.top_k);
+    CHECK(again.top_p == config.top_p);
   }
 }
 

@@ -16,6 +16,7 @@ may part only where two tokens are as likely, logarithms by 1e-4.
 """
 
 import json
+import math
 import os
 import pathlib
 import sys
@@ -50,8 +51,8 @@ def chat_of(row, folder):
 
 
 def margin_where_parted(output, tokens):
-    """How much likelier vLLM's own token is, in its eyes, than ours, where the captions part; infinite where ours is not among
-    its first ones."""
+    """How much likelier vLLM's own token is, in its eyes, than ours, where the captions part; infinite where they do not, or
+    ours is not among its first ones."""
     for own, ours, likely in zip(output.token_ids, tokens, output.logprobs):
         if own != ours:
             return likely[own].logprob - likely[ours].logprob if ours in likely else float("inf")
@@ -60,6 +61,7 @@ def margin_where_parted(output, tokens):
 
 def compare_captions(folder, data, captions):
     rows = [json.loads(line) for line in open(data)]
+    assert rows, data
     ours = {row["id"]: row for row in map(json.loads, open(captions))}
     model = open_folder(folder)
     asked = SamplingParams(temperature=0, max_tokens=max(row["tokens"] for row in ours.values()) + 1, logprobs=8)
@@ -69,11 +71,16 @@ def compare_captions(folder, data, captions):
     same, worst = 0, 0.0
     tokenizer = model.get_tokenizer()
     for row, output in zip(rows, outputs):
-        caption = ours[row["id"]]["caption"]
-        if output.text == caption:
+        own = ours[row["id"]]
+        if output.text == own["caption"]:
             same += 1
             continue
-        worst = max(worst, margin_where_parted(output, tokenizer.encode(caption, add_special_tokens=False)))
+        tokens = tokenizer.encode(own["caption"], add_special_tokens=False)
+        if not own["truncated"]:
+            tokens.append(tokenizer.convert_tokens_to_ids("<|im_end|>"))
+        margin = margin_where_parted(output, tokens)
+        assert math.isfinite(margin), (row["id"], output.text, own["caption"])
+        worst = max(worst, margin)
     print(f"{folder}: {same} of {len(rows)} captions the same; the others part where tokens are within {worst:.3g}")
     assert worst < TIE and same >= 0.9 * len(rows)
 
@@ -89,7 +96,9 @@ def compare_logits(folder, logits):
         ours = torch.log_softmax(expected[f"logits.{number}"].double(), dim=-1)
         for position, likely in enumerate(request.prompt_logprobs[1:]):
             tokens += 1
-            worst = max([worst] + [abs(entry.logprob - float(ours[position, token])) for token, entry in likely.items()])
+            differences = [abs(entry.logprob - float(ours[position, token])) for token, entry in likely.items()]
+            assert all(map(math.isfinite, differences)), (number, position)
+            worst = max(worst, *differences)
     print(f"{folder}: the 8 likeliest tokens at {tokens} positions within {worst:.3g}")
     assert tokens > 0 and worst < 1e-4
 

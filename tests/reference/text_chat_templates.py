@@ -1,6 +1,7 @@
 """Writes tests/data/text/chat_cases.json: two tiny tokenizers, with the special tokens of Qwen and of Llama 3, and the ids
 that apply_chat_template of transformers gives for chat templates of the forms in which those of Qwen2.5, Qwen2.5-VL, Qwen3,
-SmolLM2 and Llama 3 are published: a default system message in a literal, in plain template text, none.
+SmolLM2 and Llama 3 are published: a default system message in a literal, in plain template text, none; and for the templates
+that the library writes ("written": tests/text/chat_template_test.cpp holds it to these texts), with pictures and videos.
 
     pip install transformers==5.24.0 tokenizers==0.23.3 jinja2 && python tests/reference/text_chat_templates.py
 """
@@ -15,10 +16,20 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 OUT = ROOT / "tests" / "data" / "text" / "chat_cases.json"
 
 QWEN = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+VISION = QWEN + ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
 LLAMA = ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
 GENERATION = "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 
+WRITTEN = ("<|im_start|>{{ message.role }}\n{% if message.content is string %}{{ message.content }}{% else %}"
+           "{% for part in message.content %}{% if part.type in ['image', 'image_url'] %}"
+           "<|vision_start|><|image_pad|><|vision_end|>{% elif part.type == 'video' %}"
+           "<|vision_start|><|video_pad|><|vision_end|>{% else %}{{ part.text }}{% endif %}{% endfor %}{% endif %}"
+           "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
+
 TEMPLATES = {
+    "written": "{% for message in messages %}{% if loop.first and message.role != 'system' %}<|im_start|>system\n"
+               "You are a helpful assistant.<|im_end|>\n{% endif %}" + WRITTEN,
+    "written_without": "{% for message in messages %}" + WRITTEN,
     "literal": "{%- if tools %}\n    {{- '<|im_start|>system\\n' }}\n    {{- 'With tools.' }}\n    {{- '<|im_end|>\\n' }}\n"
                "{%- elif messages[0]['role'] == 'system' %}\n"
                "    {{- '<|im_start|>system\\n' + messages[0]['content'] + '<|im_end|>\\n' }}\n{%- else %}\n"
@@ -45,6 +56,8 @@ TEMPLATES = {
 SYSTEM = dict(role="system", content="Be brief.\nAnd kind.")
 USER = dict(role="user", content="Say: what colour?\n\nA) red")
 ANSWER = dict(role="assistant", content="A, surely")
+SEEN = dict(role="user", content=[dict(type="image"), dict(type="text", text="Say: what?"), dict(type="video"),
+                                  dict(type="text", text="\nA) red")])
 CHATS = [[USER], [SYSTEM, USER], [USER, ANSWER, USER], [SYSTEM, USER, ANSWER]]
 
 
@@ -60,14 +73,15 @@ def tokenizer_of(special):
     return tokenizer
 
 
-TOKENIZERS = dict(qwen=tokenizer_of(QWEN), llama3=tokenizer_of(LLAMA))
+FAMILIES = dict(qwen=QWEN, llama3=LLAMA, vision=VISION)
+TOKENIZERS = {name: tokenizer_of(special) for name, special in FAMILIES.items()}
 
 cases = []
 for name, template in TEMPLATES.items():
-    family = "llama3" if name == "llama3" else "qwen"
-    special = LLAMA if family == "llama3" else QWEN
+    family = "llama3" if name == "llama3" else "vision" if name.startswith("written") else "qwen"
+    special = FAMILIES[family]
     fast = PreTrainedTokenizerFast(tokenizer_object=TOKENIZERS[family], chat_template=template, bos_token=special[0])
-    for chat in CHATS:
+    for chat in CHATS + [[SEEN], [SYSTEM, SEEN, ANSWER, SEEN]] * (family == "vision"):
         for generation in (False, True):
             ids = fast.apply_chat_template(chat, add_generation_prompt=generation, return_dict=False)
             cases.append(dict(tokenizer=family, template=name, messages=chat, generation_prompt=generation, ids=ids))

@@ -9,7 +9,6 @@
 
 #include "caprl/text/bpe_trainer.hpp"
 #include "caprl/text/chat_ml_template.hpp"
-#include "caprl/text/default_system.hpp"
 #include "caprl/text/load_tokenizer.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -27,6 +26,32 @@ namespace {
 ChatTemplate tiny(caprl::BpeTrainerSettings settings = {.vocabulary_size = 300}) {
   return ChatTemplate(
       Tokenizer::from_json_text(caprl::train_bpe(std::vector<std::string>{"the answer is the answer"}, settings)));
+}
+
+/// A message of "chat_cases.json": a text, or parts.
+ChatMessage message_of(const caprl::Json& json) {
+  const caprl::Json& content = json.at("content");
+  if (content.is_string()) return ChatMessage::of_text(json.at("role"), content);
+  ChatMessage message{json.at("role"), {}};
+  for (const caprl::Json& part : content) {
+    const std::string type = part.at("type");
+    if (type == "text") {
+      message.parts.push_back({ChatPart::Kind::text, part.at("text")});
+    } else {
+      message.parts.push_back({type == "image" ? ChatPart::Kind::image : ChatPart::Kind::video, ""});
+    }
+  }
+  return message;
+}
+
+/// A chat's tokens with one in the place of each picture and video.
+std::vector<Token> with_places(const RenderedChat& rendered, const caprl::SpecialTokenIds& special) {
+  std::vector<Token> tokens = rendered.tokens;
+  for (std::size_t i = rendered.media.size(); i-- > 0;) {
+    const bool is_image = rendered.media[i].kind == ChatPart::Kind::image;
+    tokens.insert(tokens.begin() + rendered.media[i].position, is_image ? special.image_pad : special.video_pad);
+  }
+  return tokens;
 }
 
 }  // namespace
@@ -68,11 +93,9 @@ TEST_CASE("Chats are those of transformers, with the system message of the templ
     const std::string tokenizer = cases.at("tokenizers").at(one.at("tokenizer").get<std::string>()).dump();
     const ChatTemplate chat(Tokenizer::from_file(folder.file("tokenizer.json", tokenizer)));
     std::vector<ChatMessage> messages;
-    for (const caprl::Json& message : one.at("messages")) {
-      messages.push_back(ChatMessage::of_text(message.at("role"), message.at("content")));
-    }
+    for (const caprl::Json& message : one.at("messages")) messages.push_back(message_of(message));
     const RenderedChat rendered = chat.render(messages, {.generation_prompt = one.at("generation_prompt").get<bool>()});
-    CHECK(rendered.tokens == one.at("ids").get<std::vector<Token>>());
+    CHECK(with_places(rendered, chat.special_tokens()) == one.at("ids").get<std::vector<Token>>());
   }
 }
 
@@ -101,10 +124,11 @@ TEST_CASE("A tokenizer's default system message is that of its chat template, if
   CHECK_THROWS_WITH_AS(message(), doctest::Contains("tokenizer_config.json: field chat_template"), Error);
 }
 
-TEST_CASE("The system message of a template that is written is read again") {
-  for (const std::string message : {"You are a helpful assistant.", ""}) {
-    CHECK(caprl::default_system_message(caprl::chat_ml_template(message)) == message);
-  }
+TEST_CASE("A template that is written is one whose chats are compared with those of transformers") {
+  const caprl::Json cases = caprl::load_json(std::filesystem::path(CAPRL_TEST_DATA) / "text" / "chat_cases.json");
+  CHECK(caprl::chat_ml_template("You are a helpful assistant.") == cases.at("templates").at("written"));
+  CHECK(caprl::chat_ml_template("") == cases.at("templates").at("written_without"));
+  CHECK_THROWS_WITH_AS(caprl::chat_ml_template("Say \"yes\"."), doctest::Contains("[chat_ml_template]"), Error);
 }
 
 TEST_CASE("Media slots lie between the vision tokens") {

@@ -166,18 +166,20 @@ AnyVlm<T> vlm_without_weights(const std::filesystem::path& folder) {
   return detail::vlm_architecture<T>(folder).without_weights(folder);
 }
 
-/// Writes a folder as the architecture's own function does, `save_qwen3_vl` and the like.
+/// Writes a folder as the architecture's own function does, `save_qwen3_vl` and the like; a small captioner's has no
+/// `companions`.
 template <class T>
 void save_vlm(const AnyVlm<T>& model, const std::filesystem::path& tokenizer_file, const std::filesystem::path& folder,
-              WeightFormat format = WeightFormat::float32) {
+              WeightFormat format = WeightFormat::float32, const std::vector<CompanionFile>& companions = {}) {
   struct Save {
     const std::filesystem::path &tokenizer_file, &folder;
     WeightFormat format;
+    const std::vector<CompanionFile>& companions;
     void operator()(const TinyVlm<T>& tiny) const { save_tiny_vlm(tiny, tokenizer_file, folder, format); }
-    void operator()(const Qwen25Vl<T>& qwen) const { save_qwen25_vl(qwen, tokenizer_file, folder, format); }
-    void operator()(const Qwen3Vl<T>& qwen) const { save_qwen3_vl(qwen, tokenizer_file, folder, format); }
+    void operator()(const Qwen25Vl<T>& qwen) const { save_qwen25_vl(qwen, tokenizer_file, folder, format, companions); }
+    void operator()(const Qwen3Vl<T>& qwen) const { save_qwen3_vl(qwen, tokenizer_file, folder, format, companions); }
   };
-  model.visit_model(Save{tokenizer_file, folder, format});
+  model.visit_model(Save{tokenizer_file, folder, format, companions});
 }
 
 /// `load_lora`, with the names that the architecture's adapters have.

@@ -117,14 +117,15 @@ ModelFolder<Qwen25Vl<T>> load_qwen25_vl(const std::filesystem::path& folder) {
 
 /// Writes a folder that Hugging Face transformers opens as Qwen2_5_VLForConditionalGeneration, laid out and named as
 /// published ones are, at once or not at all. `tokenizer_file` is copied into it, and what stands beside that for
-/// processors.
+/// processors, and `companions`.
 template <class T>
 void save_qwen25_vl(const Qwen25Vl<T>& model, const std::filesystem::path& tokenizer_file,
-                    const std::filesystem::path& folder, WeightFormat format = WeightFormat::float32) {
+                    const std::filesystem::path& folder, WeightFormat format = WeightFormat::float32,
+                    const std::vector<CompanionFile>& companions = {}) {
   Json config = qwen25_vl_config(model.settings);
   config["torch_dtype"] = format == WeightFormat::bf16 ? "bfloat16" : "float32";
   save_model_folder<T>(model, config, tokenizer_file, folder, format,
-                       detail::processor_files(tokenizer_file.parent_path(), model.settings.preprocessing));
+                       detail::processor_files(tokenizer_file.parent_path(), model.settings.preprocessing, companions));
 }
 
 }  // namespace caprl

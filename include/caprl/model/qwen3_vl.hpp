@@ -84,11 +84,12 @@ ModelFolder<Qwen3Vl<T>> load_qwen3_vl(const std::filesystem::path& folder) {
 /// processors.
 template <class T>
 void save_qwen3_vl(const Qwen3Vl<T>& model, const std::filesystem::path& tokenizer_file,
-                   const std::filesystem::path& folder, WeightFormat format = WeightFormat::float32) {
+                   const std::filesystem::path& folder, WeightFormat format = WeightFormat::float32,
+                   const std::vector<CompanionFile>& companions = {}) {
   Json config = qwen3_vl_config(model.settings);
   config["torch_dtype"] = format == WeightFormat::bf16 ? "bfloat16" : "float32";
   save_model_folder<T>(model, config, tokenizer_file, folder, format,
-                       detail::processor_files(tokenizer_file.parent_path(), model.settings.preprocessing));
+                       detail::processor_files(tokenizer_file.parent_path(), model.settings.preprocessing, companions));
 }
 
 }  // namespace caprl

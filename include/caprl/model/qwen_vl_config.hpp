@@ -135,10 +135,11 @@ auto nested_visit(const std::string& prefix, const Visit& visit) {
   };
 }
 
-/// What stands in a tokenizer's folder for processors and generation. How pictures become patches is written where no
-/// file there says it.
+/// What stands in a tokenizer's folder for processors and generation, and `more`. How pictures become patches is
+/// written where no file there says it.
 inline std::vector<CompanionFile> processor_files(const std::filesystem::path& folder,
-                                                  const VisionPreprocessing& preprocessing) {
+                                                  const VisionPreprocessing& preprocessing,
+                                                  const std::vector<CompanionFile>& more) {
   std::vector<CompanionFile> files{{"preprocessor_config.json"},
                                    {"video_preprocessor_config.json"},
                                    {processor_config_name},
@@ -149,6 +150,7 @@ inline std::vector<CompanionFile> processor_files(const std::filesystem::path& f
     files[0].otherwise = image_preprocessing_json(preprocessing.images).dump(2) + "\n";
     files[1].otherwise = video_preprocessing_json(preprocessing.videos).dump(2) + "\n";
   }
+  files.insert(files.end(), more.begin(), more.end());
   return files;
 }
 

@@ -30,20 +30,20 @@ inline std::string read_chat_template(const JsonFields& fields) {
   return "";
 }
 
+}  // namespace detail
+
 /// The chat template of a tokenizer's folder, as transformers 5.24 chooses it; empty for none.
 inline std::string load_chat_template(const std::filesystem::path& folder) {
   const std::filesystem::path jinja = folder / "chat_template.jinja", config = folder / "tokenizer_config.json";
   if (std::filesystem::exists(jinja)) return read_text_file(jinja);
   if (!std::filesystem::exists(config)) return "";
   const Json json = load_json(config);
-  return read_chat_template(JsonFields(json, config.string()));
+  return detail::read_chat_template(JsonFields(json, config.string()));
 }
-
-}  // namespace detail
 
 inline Tokenizer Tokenizer::from_file(const std::filesystem::path& path) {
   TokenizerDefinition definition = parse_tokenizer_json(read_text_file(path), path.string());
-  definition.default_system_message = caprl::default_system_message(detail::load_chat_template(path.parent_path()));
+  definition.default_system_message = caprl::default_system_message(load_chat_template(path.parent_path()));
   return Tokenizer(definition);
 }
 

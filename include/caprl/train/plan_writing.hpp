@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <utility>
 
@@ -11,7 +12,7 @@
 #include "caprl/tensor/weight_format.hpp"
 #include "caprl/train/memory_plan.hpp"
 #include "caprl/train/model_shapes.hpp"
-#include "caprl/train/shape_var.hpp"
+#include "caprl/train/shape_tape.hpp"
 
 namespace caprl::detail {
 
@@ -53,7 +54,7 @@ void shapes_of_draw(ShapeTape& tape, const ShapeDecoder& decoder, const ShapeVar
   const HeldNumbers log_probabilities = tape.hold(sequences * decoder.settings.vocabulary_size);
 }
 
-/// Beyond the prompts' embedded rows.
+/// The most bytes that reading takes beyond the prompts' embedded rows.
 inline Index peak_of_reading(const ShapeDecoder& decoder, const Writing& writing, const FeatureShapes& features) {
   MemoryMeter meter;
   ShapeTape tape(meter, false);
@@ -66,7 +67,7 @@ inline Index peak_of_reading(const ShapeDecoder& decoder, const Writing& writing
   return meter.peak();
 }
 
-/// One token of each sequence.
+/// The most bytes that writing one token of each sequence takes.
 inline Index peak_of_writing(const ShapeDecoder& decoder, Index sequences) {
   const BlockSettings& sizes = decoder.settings.block;
   MemoryMeter meter;
