@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # Takes small Qwen2.5-VL and Qwen3-VL with random weights through everything: taught to describe pictures and clips, and
 # then mostly to be brief; reinforced on pictures and then on clips, with all their weights and with LoRA adapters alone,
-# with three seeds each, and once with permuted rewards, from which nothing is to be learnt. Ends with a table of the
-# first and the last rewards, and of held-out accuracy before and after. Stages that are done are skipped, and one that
-# was stopped goes on, when started again.
+# and, as a control, with permuted rewards, from which nothing is to be learnt, with three seeds each. Ends with a table
+# of the first and the last rewards, and of held-out accuracy and precision before and after. Stages that are done are
+# skipped, and one that was stopped goes on, when started again.
 # usage: train_qwen.sh [--few] [OUT]    (--few: a few steps, to see that it runs)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source examples/support/world.sh
 images=(--train-images 6000 --validation-images 100 --test-images 400)
 clips=(--train-clips 3000 --validation-clips 64 --test-clips 150)
-see=2500 watch=1200 brief=300 image_steps=60 clip_steps=40 some=1000 kept=300 seeds=(1 2 3)
+see=2500 watch=1200 brief=1500 image_steps=60 clip_steps=40 some=1000 kept=300 seeds=(1 2 3)
 out=build/qwen
 if [ "${1:-}" = --few ]; then
   images=(--train-images 64 --validation-images 8 --test-images 8)
@@ -73,8 +73,8 @@ train() {  # ARCHITECTURE
   for seed in "${seeds[@]}"; do
     reinforce "$folder" "full_seed$seed" --seed "$seed" "${all_weights[@]}"
     reinforce "$folder" "lora_seed$seed" --seed "$seed" "${adapters[@]}"
+    reinforce "$folder" "permuted_seed$seed" --seed "$seed" "${all_weights[@]}" --reward permuted
   done
-  reinforce "$folder" permuted_seed1 --seed 1 "${all_weights[@]}" --reward permuted
 }
 all_weights=(--learning-rate 2e-4 --epsilon 1e-3)
 adapters=(--lora-rank 8 --lora-alpha 16 --learning-rate 1e-3)
@@ -91,14 +91,16 @@ first_and_last() {  # FOLDER: the mean reward of the first and of the last five 
 }
 figure() { sed -nE "s/.*\"$2\": ([-0-9.e+]+),?$/\1/p" "$1/summary.json" | awk '{ printf "%.3f", $1 }'; }
 {
-  echo "| model | stage | trained | seed | reward, first 5 steps | last 5 | held-out accuracy before | after |"
-  echo "| --- | --- | --- | --- | --- | --- | --- | --- |"
+  echo "| model | stage | trained | seed | reward, first 5 steps | last 5 | held-out accuracy before | after" \
+    "| precision before | after |"
+  echo "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
   for model in qwen2_5_vl qwen3_vl; do
     for stage in image video; do
       for what in full lora permuted; do
         for folder in "$out/$model/${stage}_${what}_seed"*; do
           echo "| $model | $stage | $what | ${folder##*_seed} | $(first_and_last "$folder")" \
-            "| $(figure "$folder" $stage.accuracy.base) | $(figure "$folder" $stage.accuracy.trained) |"
+            "| $(figure "$folder" $stage.accuracy.base) | $(figure "$folder" $stage.accuracy.trained)" \
+            "| $(figure "$folder" $stage.precision.base) | $(figure "$folder" $stage.precision.trained) |"
         done
       done
     done

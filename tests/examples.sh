@@ -48,6 +48,16 @@ has sampled/model/model.safetensors BF16
 ! grep -q BF16 whole/model/model.safetensors || fail "weights are rounded without being asked to"
 lines sampled/run/metrics.jsonl 24
 ! cmp -s whole/run/metrics.jsonl sampled/run/metrics.jsonl || fail "the sampled judge is the exact one"
+# What is measured is what is saved, rounded weights too: the captioner of the folder has the same figures.
+figures() {  # FOLDER WHEN
+  sed -nE "s/.*\"(image\..*)\.$2\": (.*[0-9]),?$/\1 \2/p" "$1/summary.json" | grep . || fail "$1 has no figures"
+}
+for folder in whole sampled; do
+  run caption_images "${small_images[@]/taught\/model/$folder/model}" --steps 1 --no-report --out "${folder}_on"
+  figures "$folder" trained >trained_figures
+  figures "${folder}_on" base >saved_figures
+  diff trained_figures saved_figures >log || fail "$folder/model has not $folder's figures"
+done
 # What a control trained is its last weights, whichever of them validation would choose.
 for every in 1 3; do
   run caption_images "${small_images[@]}" --steps 3 --validate-every "$every" --learning-rate 0.02 --spread-floor 0 \
@@ -170,6 +180,13 @@ for architecture in qwen2_5_vl qwen3_vl; do
   refuses caption frames_per_second --model $model --maximum-tokens 24 --published-sampling --seed 5 "${pictures[0]}" \
     --frames-per-second 1 --out $model.first.jsonl
 done
+mkdir chatty
+cp tokenizer.json chatty
+echo '{"chat_template": "its own"}' >chatty/tokenizer_config.json
+run new_captioner --architecture qwen3_vl --tokenizer chatty/tokenizer.json --width 32 --heads 2 --vision-layers 2 \
+  --language-layers 2 --out small/chatty
+has small/chatty/tokenizer_config.json 'its own'
+[ ! -e small/chatty/chat_template.jinja ] || fail "new_captioner wrote a template over the tokenizer's own"
 run new_captioner --like small/qwen3_vl --seed 2 --out small/other
 cmp -s small/other/config.json small/qwen3_vl/config.json || fail "--like gave another config.json"
 ! cmp -s small/other/model.safetensors small/qwen3_vl/model.safetensors || fail "another seed gave the same weights"

@@ -366,17 +366,18 @@ TEST_CASE("a judge that writes its answers takes no more than is planned") {
     SampledJudgeSettings sampled = SampledJudgeSettings::published();
     sampled.prompt = QuestionPrompt::brief();
     sampled.maximum_rows = 1024;  // captions fill several passes
-    sampled.answer_tokens = 120;
     sampled.weights = weights;
-    const SampledJudge<float> judge(model, tokenizer, sampled);
-    const Index measured = peak_of([&] { judge.score(requests); });
-    run.judge = PlannedJudge{.model = settings,
-                             .maximum_rows = sampled.maximum_rows,
-                             .answer_tokens = sampled.answer_tokens,
-                             .weights = weights};
-    const MemoryPlan plan = plan_memory<TinyVlm>(tiny_subject().settings, run);
-    CHECK(phase(plan, "judge: answers") >= measured);
-    CHECK(phase(plan, "judge: answers") < 6 * measured);  // what equal questions share is not known before
+    run.judge = PlannedJudge{.model = settings, .maximum_rows = sampled.maximum_rows, .weights = weights};
+    for (const Index tokens : {1, 120}) {
+      run.judge->answer_tokens = sampled.answer_tokens = tokens;
+      const SampledJudge<float> judge(model, tokenizer, sampled);
+      const Index measured = peak_of([&] { judge.score(requests); });
+      const MemoryPlan plan = plan_memory<TinyVlm>(tiny_subject().settings, run);
+      const Index planned = phase(plan, "judge: ");  // what is read, and what is written
+      CAPTURE(tokens);
+      CHECK(planned >= measured);
+      CHECK(planned < 6 * measured);  // what equal questions share is not known before
+    }
     const auto of_answers = [&](Index tokens) {
       run.judge->answer_tokens = tokens;
       return phase(plan_memory<TinyVlm>(tiny_subject().settings, run), "judge: answers");
