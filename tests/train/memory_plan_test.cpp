@@ -320,15 +320,21 @@ JudgeSubject judge_subject() {
   return subject;
 }
 
+/// With questions that have nothing in common.
+CaptionItem item_of_questions(int count) {
+  CaptionItem item = image_item();
+  for (int q = 0; q < count; ++q) {
+    item.questions.push_back(
+        {.text = std::to_string(q) + " is the number of what ?", .options = {"red", "blue", "green"}, .gold = 0});
+  }
+  return item;
+}
+
 }  // namespace
 
 TEST_CASE("a judge's pass of so many rows takes what is planned") {
   const auto [tokenizer, settings, model] = judge_subject();
-  CaptionItem item = image_item();
-  for (int q = 0; q < 40; ++q) {
-    item.questions.push_back(
-        {.text = std::to_string(q) + " is the number of what ?", .options = {"red", "blue", "green"}, .gold = 0});
-  }
+  const CaptionItem item = item_of_questions(40);
   const std::vector<Caption> captions{{.text = "a red circle is at the top .", .tokens = 9, .truncated = false}};
   const std::vector<JudgeRequest> requests{{&item, captions}};
   PlannedRun run = small_run();
@@ -353,11 +359,10 @@ TEST_CASE("a judge's pass of so many rows takes what is planned") {
 
 TEST_CASE("a judge that writes its answers takes no more than is planned") {
   const auto [tokenizer, settings, model] = judge_subject();
-  CaptionItem item = image_item();
-  item.questions.assign(1, {.text = "what ?", .options = {"red", "blue"}, .gold = 0});
+  const CaptionItem item = item_of_questions(1000);
   std::vector<Caption> captions;
   for (int c = 0; c < 40; ++c) {
-    captions.push_back({.text = "a red circle is " + std::to_string(c) + " .", .tokens = 7, .truncated = false});
+    captions.push_back({.text = std::to_string(c) + " is red .", .tokens = 7, .truncated = false});
   }
   const std::vector<JudgeRequest> requests{{&item, captions}};
   PlannedRun run = small_run();
@@ -376,7 +381,7 @@ TEST_CASE("a judge that writes its answers takes no more than is planned") {
       const Index planned = phase(plan, "judge: ");  // what is read, and what is written
       CAPTURE(tokens);
       CHECK(planned >= measured);
-      CHECK(planned < 6 * measured);  // what equal questions share is not known before
+      CHECK(planned < measured * 7 / 4);  // where branches part in their pages is not known before
     }
     const auto of_answers = [&](Index tokens) {
       run.judge->answer_tokens = tokens;
