@@ -32,8 +32,7 @@ std::vector<CompanionFile> chat_files(const AnyVlm<float>& model, const std::fil
   const SpecialTokenIds& special = chat.special_tokens();
   const Json generation = generation_config_json({.end_tokens = {special.turn_end, special.end_of_text}});
   std::vector<CompanionFile> files{{"generation_config.json", generation.dump(2) + "\n"}};
-  const std::filesystem::path folder = tokenizer.parent_path();
-  if (load_chat_template(folder).empty() && !std::filesystem::exists(folder / "chat_template.json")) {
+  if (!load_chat_template(tokenizer.parent_path())) {
     files.push_back({"chat_template.jinja", chat_ml_template(chat.default_system_message())});
   }
   return files;

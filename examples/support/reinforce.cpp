@@ -64,39 +64,27 @@ Splits load_splits(const ReinforceOptions& options) {
   return splits;
 }
 
-/// Items that captioners are measured on, loaded and encoded once.
-class HeldOut {
- public:
-  using Policy = caprl::AnyVlmPolicy;
+std::vector<caprl::VlmPrompt> encoded(const caprl::AnyVlmPolicy& policy, std::span<const caprl::CaptionItem> items,
+                                      const CaptionerMedia& load) {
+  std::vector<caprl::VlmPrompt> prompts;
+  for (const caprl::CaptionItem& item : items) prompts.push_back(policy.encode(item, load(item)));
+  return prompts;
+}
 
-  HeldOut(const Policy& policy, const caprl::ExactJudge<float>& judge, std::span<const caprl::CaptionItem> items,
-          const CaptionerMedia& load, caprl::CaptionSettings settings)
-      : judge_(judge), settings_(settings) {
-    for (const caprl::CaptionItem& item : items) {
-      items_.push_back(&item);
-      prompts_.push_back(policy.encode(item, load(item)));
-    }
-  }
+/// A judge's answers to held-out items' captions.
+Evaluation judged(const caprl::ExactJudge<float>& judge, std::span<const caprl::CaptionItem> items,
+                  std::span<const caprl::RolloutGroup> captions) {
+  std::vector<const caprl::CaptionItem*> pointers;
+  for (const caprl::CaptionItem& item : items) pointers.push_back(&item);
+  return evaluate_captions(judge, std::span<const caprl::CaptionItem* const>(pointers),
+                           first_captions(caprl::captions_of(captions)));
+}
 
-  template <caprl::Sampler S>
-  std::vector<caprl::RolloutGroup> captions(const Policy& policy, const S& sampler) const {
-    return caprl::caption_prompts(policy, prompts(), sampler, settings_);
-  }
-  Evaluation judged(std::span<const caprl::RolloutGroup> captions) const {
-    return evaluate_captions(judge_, std::span<const caprl::CaptionItem* const>(items_),
-                             first_captions(caprl::captions_of(captions)));
-  }
-  template <caprl::Sampler S>
-  Evaluation evaluate(const Policy& policy, const S& sampler) const {
-    return judged(captions(policy, sampler));
-  }
-  std::span<const caprl::VlmPrompt> prompts() const { return prompts_; }
-
- private:
-  const caprl::ExactJudge<float>& judge_;
-  caprl::CaptionSettings settings_;
-  std::vector<const caprl::CaptionItem*> items_;
-  std::vector<caprl::VlmPrompt> prompts_;
+/// Items that a captioner is validated on, loaded and encoded once.
+struct Validation {
+  std::span<const caprl::CaptionItem> items;
+  std::vector<caprl::VlmPrompt> prompts;
+  caprl::CaptionSettings settings;
 };
 
 /// How held-out items are captioned: as many at once as while training, where that is told.
@@ -189,19 +177,33 @@ caprl::TrainerSettings trainer_settings(const ReinforceOptions& options, const s
   return settings;
 }
 
+/// `policy_kl`, of as many items at once as are captioned at once: short captions do not bring all their pictures.
+double divergence(const caprl::AnyVlmPolicy& base, std::span<const caprl::VlmPrompt> prompts,
+                  std::span<const caprl::RolloutGroup> captions, caprl::Index at_once, caprl::Index micro_tokens) {
+  double sum = 0;
+  for (std::size_t begin = 0; begin < prompts.size(); begin += static_cast<std::size_t>(at_once)) {
+    const std::size_t count = std::min(prompts.size() - begin, static_cast<std::size_t>(at_once));
+    const auto some = captions.subspan(begin, count);
+    sum += caprl::policy_kl(base, prompts.subspan(begin, count), some, 1.0, micro_tokens) *
+           static_cast<double>(caprl::tokens_in(some));
+  }
+  return sum / static_cast<double>(caprl::tokens_in(captions));
+}
+
 /// Adds the figures of a validation to a step's metrics; gives the accuracy.
-double validate(const HeldOut& held_out, const HeldOut::Policy& base, const HeldOut::Policy& policy,
-                caprl::Index micro_tokens, caprl::MetricsRow& metrics) {
-  const auto captions = held_out.captions(policy, caprl::Sample<>());
+double validate(const Validation& held_out, const caprl::ExactJudge<float>& judge, const caprl::AnyVlmPolicy& base,
+                const caprl::AnyVlmPolicy& policy, caprl::Index micro_tokens, caprl::MetricsRow& metrics) {
+  const std::span<const caprl::VlmPrompt> prompts(held_out.prompts);
+  const auto captions = caprl::caption_prompts(policy, prompts, caprl::Sample<>(), held_out.settings);
   Summary figures;
-  add_figures(figures, "validation", "now", held_out.judged(captions), {.resamples = 1});  // metrics have no intervals
+  add_figures(figures, "validation", "now", judged(judge, held_out.items, captions),
+              {.resamples = 1});  // metrics have no intervals
   for (const std::string figure : {"accuracy", "abstain", "caption_tokens", "recall", "precision"}) {
     const std::string name = "validation." + figure;
     if (figures.has(name + ".now")) metrics.add(name, figures.at(name + ".now"));
   }
-  metrics.add(
-      "validation.kl_to_start",
-      caprl::policy_kl(base, held_out.prompts(), std::span<const caprl::RolloutGroup>(captions), 1.0, micro_tokens));
+  metrics.add("validation.kl_to_start",
+              divergence(base, prompts, captions, held_out.settings.batch_items, micro_tokens));
   return figures.at("validation.accuracy.now");
 }
 
@@ -229,6 +231,32 @@ caprl::ReportGalleryItem gallery_item(const caprl::CaptionItem& item, std::span<
   return shown;
 }
 
+/// Captions of held-out items by the captioner that a run began with and by the one that it made.
+struct HeldOutCaptions {
+  std::vector<caprl::RolloutGroup> base, trained, greedy_base, greedy_trained;
+};
+
+/// Items are encoded as many at a time as are captioned at once, and let go.
+HeldOutCaptions held_out_captions(const caprl::AnyVlmPolicy& base, const caprl::AnyVlmPolicy& trained,
+                                  std::span<const caprl::CaptionItem> items, const CaptionerMedia& load,
+                                  const caprl::CaptionSettings& settings) {
+  using namespace caprl;
+  HeldOutCaptions captions;
+  const auto at_once = static_cast<std::size_t>(settings.batch_items);
+  for (std::size_t begin = 0; begin < items.size(); begin += at_once) {
+    const auto prompts = encoded(base, items.subspan(begin, std::min(at_once, items.size() - begin)), load);
+    const auto add = [&](const AnyVlmPolicy& policy, const auto& sampler, std::vector<RolloutGroup>& to) {
+      auto more = caption_prompts(policy, std::span<const VlmPrompt>(prompts), sampler, settings, begin);
+      std::ranges::move(more, std::back_inserter(to));
+    };
+    add(base, Sample<>(), captions.base);
+    add(trained, Sample<>(), captions.trained);
+    add(base, Greedy{}, captions.greedy_base);
+    add(trained, Greedy{}, captions.greedy_trained);
+  }
+  return captions;
+}
+
 /// What a captioner gained, on held-out items that nothing was chosen by; written to the stage's folder.
 Stage measured_stage(const ReinforceOptions& options, const std::string& name, const caprl::AnyVlmPolicy& base,
                      const caprl::AnyVlmPolicy& policy, const caprl::ExactJudge<float>& measure,
@@ -237,14 +265,14 @@ Stage measured_stage(const ReinforceOptions& options, const std::string& name, c
   std::printf("measuring on %zu held-out items\n", items.size());
   std::fflush(stdout);
   const CaptionerMedia load = captioner_media(base.model(), options.model, options.frames);
-  const HeldOut test(base, measure, items, load, caption_settings(options, 2));
+  const HeldOutCaptions captions = held_out_captions(base, policy, items, load, caption_settings(options, 2));
   Stage stage{.name = name, .folder = options.out};
-  const Evaluation before = test.evaluate(base, Sample<>());
-  const Evaluation after = test.evaluate(policy, Sample<>());
+  const Evaluation before = judged(measure, items, captions.base);
+  const Evaluation after = judged(measure, items, captions.trained);
   add_figures(stage.summary, name, "base", before);
   add_figures(stage.summary, name, "trained", after);
-  add_figures(stage.summary, name, "greedy.base", test.evaluate(base, Greedy{}));
-  add_figures(stage.summary, name, "greedy.trained", test.evaluate(policy, Greedy{}));
+  add_figures(stage.summary, name, "greedy.base", judged(measure, items, captions.greedy_base));
+  add_figures(stage.summary, name, "greedy.trained", judged(measure, items, captions.greedy_trained));
   add_run_figures(stage.summary, name, run_folder(options));
   const auto shown = std::min(static_cast<std::size_t>(options.gallery_items), items.size());
   for (std::size_t i = 0; i < shown; ++i) {
@@ -255,11 +283,24 @@ Stage measured_stage(const ReinforceOptions& options, const std::string& name, c
   return stage;
 }
 
+/// Throws Error for an option that this run would not look at.
+void require_used(const ReinforceOptions& options) {
+  const ReinforceOptions usual;
+  const bool sampled = options.reward == "sampled";
+  caprl::require(!options.published_faults || sampled,
+                 "[--published-faults] expected --reward sampled: the other judge has none of them");
+  caprl::require(options.draws == usual.draws || sampled,
+                 "[--draws] expected --reward sampled: otherwise every question is asked");
+  caprl::require(options.orders == usual.orders || !sampled,
+                 "[--orders] expected another --reward: one that is sampled shuffles the options of each draw");
+  caprl::require(options.length_weight == 0 || options.reward != "length",
+                 "[--length-weight] expected another --reward: that one is for length alone");
+}
+
 /// Trains and measures; nothing where the run was interrupted.
 std::optional<Stage> trained_stage(const ReinforceOptions& options, const std::string& name) {
   using namespace caprl;
-  require(!options.published_faults || options.reward == "sampled",
-          "[--published-faults] expected --reward sampled: the other judge has none of them");
+  require_used(options);
   const Splits splits = load_splits(options);
   require_batch(std::ssize(splits.train), options.batch);
   const VlmPolicySettings memory{.maximum_rows = options.maximum_rows, .recompute_blocks = options.recompute_blocks};
@@ -267,7 +308,9 @@ std::optional<Stage> trained_stage(const ReinforceOptions& options, const std::s
   const auto judge = load_language_model(options.judge.folder);
   const ExactJudge<float> measure(judge.model, judge.tokenizer, judge_settings(options));
   const MemoryPlan plan = require_memory(
-      options, planned_run(options, settings, memory, judge.model.settings, splits.validation.size()), splits.train);
+      options,
+      planned_run(options, settings, memory, judge.model.settings, splits.validation.size(), splits.test.size()),
+      JudgeTokens(judge.tokenizer, options.judge.prompt()), splits.train);
   const AnyVlmPolicy base = load_vlm_policy(options.model, memory);
   const AnyVlmPolicy policy = load_vlm_policy(options.model, memory);  // a second set of weights: it is trained
   const CaptionerMedia load = captioner_media(policy.model(), options.model, options.frames);
@@ -278,11 +321,11 @@ std::optional<Stage> trained_stage(const ReinforceOptions& options, const std::s
   AnyReward reward = reward_of(options, judge, judge_tally);
 
   settings.judge_tally = &judge_tally;
-  const HeldOut validation(base, measure, splits.validation, load, caption_settings(options, 1));
+  const Validation validation{splits.validation, encoded(base, splits.validation, load), caption_settings(options, 1)};
   Trainer trainer(policy, Sample{Temperature{options.temperature}}, reward,
                   choose_estimator(options.estimator, options.spread_floor), settings);
   trainer.run(std::span<const CaptionItem>(splits.train), load, [&](Index, MetricsRow& metrics) {
-    return validate(validation, base, policy, options.micro_tokens, metrics);
+    return validate(validation, measure, base, policy, options.micro_tokens, metrics);
   });
   if (interrupted()) return std::nullopt;
   if (is_finished_stage(options.out)) return load_stage(options.out);

@@ -106,7 +106,7 @@ inline void add_reward_options(CLI::App& app, ReinforceOptions& options) {
 /// What decides how much memory a step needs; changes nothing but rounding.
 inline void add_memory_options(CLI::App& app, ReinforceOptions& options) {
   app.add_option("--rollout-items", options.rollout_items,
-                 "Items whose captions are sampled at once (rollout_items); 0: a whole batch")
+                 "Items whose captions are sampled at once (rollout_items), of held-out ones too; 0: a batch, and 64")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   app.add_option("--micro-tokens", options.micro_tokens,
@@ -120,7 +120,7 @@ inline void add_memory_options(CLI::App& app, ReinforceOptions& options) {
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   app.add_option("--memory-limit", options.memory_limit,
-                 "Most memory to take, such as 12G (default: what is available)")
+                 "A run that is planned to take more is refused; such as 12G (default: what is available)")
       ->transform(CLI::AsSizeValue(false));
   app.add_flag("--recompute-blocks", options.recompute_blocks, "Keep only the inputs of transformer blocks meanwhile");
 }

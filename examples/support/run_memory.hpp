@@ -17,15 +17,16 @@
 /// What a reinforcement run will hold in memory, said before its first step and beside what was measured after it.
 namespace examples {
 
-/// The run as it is planned: `held_out` items are validated on, and a second set of the weights is the reference.
+/// The run as it is planned: items are kept encoded to validate on, of `tested` ones in the end as many as are
+/// captioned at once, and a second set of the weights is the reference.
 inline caprl::PlannedRun planned_run(const ReinforceOptions& options, const caprl::TrainerSettings& trainer,
                                      const caprl::VlmPolicySettings& policy, const caprl::DecoderSettings& judge,
-                                     std::size_t held_out) {
+                                     std::size_t validated, std::size_t tested) {
   caprl::PlannedRun run = caprl::planned_run(trainer, policy);
   run.lora = lora_settings(options.trained);
   run.reference = true;
-  run.held_out_items = static_cast<caprl::Index>(held_out);
-  if (options.rollout_items > 0) run.measured_at_once = options.rollout_items;
+  run.held_out_items = static_cast<caprl::Index>(tested);
+  run.held_out_items = static_cast<caprl::Index>(validated) + run.measured_at_once();
   run.judge = caprl::PlannedJudge{.model = judge, .maximum_rows = options.judge_rows};
   // Only the published judge writes its answers, where it is asked to with its faults.
   if (options.published_faults) run.judge->answer_tokens = caprl::SampledJudgeSettings{}.answer_tokens;
@@ -33,9 +34,10 @@ inline caprl::PlannedRun planned_run(const ReinforceOptions& options, const capr
 }
 
 /// Prints the plan. Throws Error where the run will not fit into --memory-limit or, without it, into what the system
-/// has; the allocator keeps to it from now on, and counts its peak. No weights of the captioner are read for it.
+/// has; beyond that the allocator gives unused blocks back before it takes more, and it counts its peak. No weights of
+/// the captioner are read for it.
 inline caprl::MemoryPlan require_memory(const ReinforceOptions& options, caprl::PlannedRun run,
-                                        std::span<const caprl::CaptionItem> items) {
+                                        const caprl::JudgeTokens& judge, std::span<const caprl::CaptionItem> items) {
   using namespace caprl;
   constexpr Index measured_items = 32;
   CpuAllocator& allocator = CpuAllocator::instance();
@@ -46,6 +48,7 @@ inline caprl::MemoryPlan require_memory(const ReinforceOptions& options, caprl::
                             Tokenizer::from_file(options.model / "tokenizer.json"));
   run.prompts =
       prompt_shapes(unread, items, captioner_media(unread.model(), options.model, options.frames), measured_items);
+  run.judge->prompt_tokens = judge_prompt_tokens(judge, items, measured_items);
   const MemoryPlan plan = require_fits(
       run, [&](const PlannedRun& other) { return plan_memory(unread, other); }, available);
   const std::string has =

@@ -49,7 +49,13 @@ inline CLI::Option* add_trained_parts_options(CLI::App& app, TrainedParts& parts
 
 /// None where the weights themselves are trained.
 inline std::optional<caprl::LoraSettings> lora_settings(const TrainedParts& parts) {
-  if (parts.lora_rank == 0) return std::nullopt;
+  if (parts.lora_rank == 0) {
+    const TrainedParts usual;
+    caprl::require(parts.lora_alpha == usual.lora_alpha && parts.lora_dropout == 0 && parts.lora_targets.empty() &&
+                       !parts.lora_rank_stabilised,
+                   "[--lora-rank] expected a rank beside other settings of adapters: 0 trains the weights themselves");
+    return std::nullopt;
+  }
   caprl::LoraSettings settings{.rank = parts.lora_rank,
                                .alpha = parts.lora_alpha,
                                .rank_stabilised = parts.lora_rank_stabilised,

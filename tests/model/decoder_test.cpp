@@ -111,12 +111,14 @@ TEST_CASE("a folder that is written is read again to the bit") {
   const testing::TemporaryFolder temporary;
   std::filesystem::copy(judge.folder / "tokenizer.json", temporary / "tokenizer.json");
   temporary.file("chat_template.jinja", "<|im_start|>system\nYou judge.<|im_end|>");
+  temporary.file("config.json", R"({"eos_token_id": [3, 5]})");
   save_language_model(judge.model, temporary / "tokenizer.json", temporary.path() / "a/b");  // parents are made
   const auto again = load_language_model(temporary.path() / "a/b");
   const auto sequences = reference("judge1").at("sequences").get<std::vector<std::vector<Index>>>();
   CHECK(log_probabilities(judge.model, sequences) == log_probabilities(again.model, sequences));
-  CHECK(judge.tokenizer.default_system_message().empty());
+  CHECK(!judge.tokenizer.default_system_message().has_value());
   CHECK(again.tokenizer.default_system_message() == "You judge.");
+  CHECK(load_generation_config(temporary.path() / "a/b").end_tokens == std::vector<Token>{3, 5});
 }
 
 TEST_CASE("configurations that are not ours are refused by field") {
@@ -142,6 +144,11 @@ TEST_CASE("configurations that are not ours are refused by field") {
   CHECK(refuses("rope_scaling", {{"rope_type", "yarn"}, {"factor", 2.0}, {"mscale", 1.0}}, "mscale"));
   CHECK(refuses("rope_parameters", {{"rope_type", "llama3"}, {"rope_theta", 1e4}}, "factor"));
   CHECK(refuses("rope_parameters", {{"rope_type", "default"}, {"partial_rotary_factor", 0.5}}, "expected 1"));
+  Json both = config;
+  both["rope_parameters"] = both["rope_scaling"] = {{"rope_type", "linear"}, {"factor", 2.0}};
+  CHECK_NOTHROW(read_decoder_settings(JsonFields(both, "config.json")));
+  both["rope_scaling"]["factor"] = 4.0;
+  CHECK(testing::fails_with([&] { read_decoder_settings(JsonFields(both, "config.json")); }, "beside rope_parameters"));
 }
 
 TEST_CASE("weights in several files must be those that the index lists") {
@@ -165,6 +172,26 @@ TEST_CASE("weights in several files must be those that the index lists") {
   CHECK(fails([&](Json& map) { map[first] = 3; }, "expected a string"));
   std::filesystem::remove(index);
   CHECK(testing::fails_with([&] { WeightFiles{folder}; }, "model.safetensors"));
+}
+
+TEST_CASE("a head that is the embedding once more is read as tied, another one is refused") {
+  const std::string embedding = "model.embed_tokens.weight", head = "lm_head.weight";
+  const SafetensorsFile file(data / "qwen3_tied" / "model.safetensors");
+  const testing::TemporaryFolder folder;
+  std::filesystem::copy(data / "qwen3_tied" / "config.json", folder / "config.json");
+  const auto load_with_head = [&](float more) {
+    std::vector<NamedTensor> tensors;
+    for (const auto& [name, info] : file.tensors()) tensors.push_back(named_tensor(name, file.read<float>(name)));
+    Tensor<float> copy = file.read<float>(embedding);
+    copy.span().back() += more;
+    tensors.push_back(named_tensor(head, copy));
+    write_safetensors(folder / "model.safetensors", tensors);
+    return load_decoder<float>(folder.path());
+  };
+  const std::vector<std::vector<Index>> sequences{{1, 2, 3, 4}};
+  CHECK(log_probabilities(load_with_head(0), sequences) == log_probabilities(small_decoder("qwen3_tied"), sequences));
+  CHECK(
+      testing::fails_with([&] { load_with_head(1e-3f); }, head, embedding, "tie_word_embeddings", "model.safetensors"));
 }
 
 TEST_CASE("a sequence that is longer than the model has positions is an error with both numbers") {

@@ -121,6 +121,14 @@ def write_tokenizers():
     vocabulary = file["model"]["vocab"]
     base = [m for m in file["model"]["merges"] if vocabulary["".join(m)] < 300]
     file["model"]["merges"] = [" ".join(m) for m in base]  # the old spelling; later tokens only as whole pieces
+    gaps = json.loads((DATA / "small_gpt2.json").read_text())  # as SmolLM2's: no token for some bytes, and no unknown one
+    missing = set("\u0100\u0101\u0108\u00c2\u00b5\u00ffQ8n")
+    kept = [t for t in sorted(gaps["model"]["vocab"], key=gaps["model"]["vocab"].get) if not missing & set(t)]
+    gaps["model"]["vocab"] = {t: i for i, t in enumerate(kept)}
+    for i, added in enumerate(gaps["added_tokens"]):
+        added["id"] = len(kept) + i
+    gaps["model"]["merges"] = [m for m in gaps["model"]["merges"] if not missing & set("".join(m))]
+    (DATA / "small_gaps.json").write_text(json.dumps(gaps, ensure_ascii=False, separators=(",", ":")))
     (DATA / "small_ignore_merges.json").write_text(json.dumps(file, ensure_ascii=False, separators=(",", ":")))
 
 

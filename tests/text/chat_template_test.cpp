@@ -105,21 +105,26 @@ TEST_CASE("A tokenizer's default system message is that of its chat template, if
       folder.file("tokenizer.json", caprl::train_bpe(std::vector<std::string>{"the answer"}, {.vocabulary_size = 300}));
   const auto message = [&] { return Tokenizer::from_file(file).default_system_message(); };
   const std::string says = R"({% if x %}<|im_start|>system\nYou \"help\".<|im_end|>)";
-  CHECK(message().empty());
+  CHECK(!message().has_value());
+  folder.file("tokenizer_config.json", R"({"eos_token": "<|im_end|>"})");
+  CHECK(!message().has_value());
   folder.file("tokenizer_config.json", R"({"chat_template": ")" + says + R"("})");
-  CHECK(message().empty());  // a quotation mark may end the literal
+  CHECK(message() == "");  // a quotation mark may end the literal
   folder.file("tokenizer_config.json", R"({"chat_template": "<|im_start|>system\nYou help.<|im_end|>"})");
   CHECK(message() == "You help.");
   folder.file("tokenizer_config.json", R"({"chat_template": [{"name": "tool_use", "template": ""},
       {"name": "default", "template": "<|im_start|>system\nYou are named.<|im_end|>"}]})");
   CHECK(message() == "You are named.");
+  folder.file("chat_template.json", R"({"chat_template": "<|im_start|>system\nYou process.<|im_end|>"})");
+  CHECK(message() == "You process.");
   folder.file("chat_template.jinja", "<|im_start|>system\nYou come first.<|im_end|>");
   CHECK(message() == "You come first.");
   folder.file("chat_template.jinja", "{{ '<|im_start|>system' }}<|im_start|>system\n{{ content }}<|im_end|>");
-  CHECK(message().empty());
+  CHECK(message() == "");
   folder.file("chat_template.jinja", "<|im_start|>system\nThe end is missing");
-  CHECK(message().empty());
+  CHECK(message() == "");
   std::filesystem::remove(folder / "chat_template.jinja");
+  std::filesystem::remove(folder / "chat_template.json");
   folder.file("tokenizer_config.json", R"({"chat_template": 5})");
   CHECK_THROWS_WITH_AS(message(), doctest::Contains("tokenizer_config.json: field chat_template"), Error);
 }

@@ -208,6 +208,7 @@ TEST_CASE("Wrong values are refused by the name of their field") {
   check_says(refusal(twice), "model.vocab[\"a\"]");
   Json file = trained();
   file["model"]["vocab"].erase("Z");
+  file["model"]["unk_token"] = "<|endoftext|>";
   check_says(refusal(file), "byte 90");
 }
 

@@ -8,8 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "caprl/evaluate/policy_kl.hpp"
 #include "caprl/io/available_memory.hpp"
 #include "caprl/judge/exact_judge.hpp"
+#include "caprl/judge/judge_prompts.hpp"
 #include "caprl/judge/sampled_judge.hpp"
 #include "caprl/optim/adamw.hpp"
 #include "caprl/policy/qwen_vl_policy.hpp"
@@ -392,6 +394,66 @@ TEST_CASE("a judge that writes its answers takes no more than is planned") {
     CHECK(grown <= detail::cache_bytes(settings, 10 * questions) + detail::cache_bytes(settings, 1));
     CHECK(grown >= detail::cache_bytes(settings, 10 * questions) - detail::cache_bytes(settings, 1));
   }
+}
+
+TEST_CASE("what is measured on held-out items takes what is planned") {
+  const auto subject = tiny_subject();
+  PlannedRun run = small_run();
+  run.held_out_items = 12;
+  run.rollout_items = 6;
+  run.reference = true;
+  run.micro_tokens = 1 << 14;
+  run.shortest_caption = run.maximum_tokens;
+  const TinyVlmPolicy<> policy(subject.model(), subject.tokenizer);
+  const auto prompts = encode_items(policy, run.rollout_items);
+  run.prompts = {prompt_shape(prompts.front())};
+  std::vector<RolloutGroup> groups;
+  const Index captioning = peak_of([&] {
+    groups = policy.generate(prompts, Endless{}, {.samples = 1, .maximum_tokens = run.maximum_tokens, .item_keys = {}});
+  });
+  const Index divergence = peak_of([&] { policy_kl(policy, prompts, groups, 1.0, run.micro_tokens); });
+  const auto planned = [&] { return plan_memory(policy, run); };
+  check_near(phase(planned(), "validation: divergence"), divergence);
+  run.micro_tokens = 2 * run.maximum_tokens;  // of two captions at once
+  const Index by_two = peak_of([&] { policy_kl(policy, prompts, groups, 1.0, run.micro_tokens); });
+  CHECK(by_two < divergence * 2 / 3);
+  check_near(phase(planned(), "validation: divergence"), by_two);
+  run.reference = false;  // captioning is all
+  const Index chunk = detail::cache_bytes(subject.settings.language, 1);
+  CHECK(phase(planned(), "validation") >= captioning);
+  CHECK(phase(planned(), "validation") <= captioning + chunk);
+}
+
+TEST_CASE("a run that does not fit for its held-out items is told how many at once would") {
+  const auto subject = tiny_subject();
+  PlannedRun run = small_run();
+  run.prompts = {{.tokens = 60}};
+  run.batch_items = 1;
+  run.held_out_items = 64;
+  const auto plan_of = [&](const PlannedRun& other) { return plan_memory<TinyVlm>(subject.settings, other); };
+  REQUIRE(plan_of(run).largest().name.starts_with("validation"));
+  const std::string refused = testing::error_message([&] { require_fits(run, plan_of, plan_of(run).peak() - 1); });
+  CHECK(refused.find("it fits with rollout_items 32 (") != std::string::npos);
+}
+
+TEST_CASE("a judge's pass is planned for a prompt that is longer than a pass") {
+  const auto [tokenizer, settings, model] = judge_subject();
+  const JudgeTokens tokens(tokenizer, QuestionPrompt::brief());
+  const CaptionItem item = item_of_questions(12);
+  const Index around = judge_prompt_tokens(tokens, {&item, 1}, 1);
+  CHECK(around > judge_prompt_tokens(tokens, {}, 1));
+  const std::string caption = "a red circle is at the top .";
+  JudgePrompts prompts(tokens);
+  prompts.ask(prompts.add_caption(caption), prompts.add_question(item.questions.back(), {0, 1, 2}));
+  CHECK(around >= std::ssize(prompts.tokens(prompts.asks()[0])) - std::ssize(tokenizer.encode(caption)));
+  PlannedRun run = small_run();
+  run.prompts = {{.tokens = 50}};
+  const auto planned = [&](Index rows, Index prompt) {
+    run.judge = PlannedJudge{.model = settings, .maximum_rows = rows, .prompt_tokens = prompt};
+    return phase(plan_memory<TinyVlm>(tiny_subject().settings, run), "judge");
+  };
+  CHECK(planned(run.maximum_tokens, 100) == planned(run.maximum_tokens + 100, 0));
+  CHECK(planned(run.maximum_tokens + 100, 100) == planned(run.maximum_tokens + 100, 0));
 }
 
 TEST_CASE("a run that will not fit is refused with the settings that would") {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -23,6 +24,21 @@ inline std::string hexadecimal(std::uint64_t value) {
   return text;
 }
 
+namespace detail {
+
+/// Adds what a file holds, block by block: weights are larger than what is free.
+inline void add_file(const std::filesystem::path& path, Fnv1a& hash) {
+  const InputFile file(path);
+  std::vector<std::uint8_t> block;
+  for (std::uint64_t at = 0; at < file.size(); at += block.size()) {
+    block.resize(static_cast<std::size_t>(std::min(std::uint64_t{1} << 20, file.size() - at)));
+    file.read(at, std::as_writable_bytes(std::span(block)));
+    hash.add(block);
+  }
+}
+
+}  // namespace detail
+
 /// Of a file, or of all files of a folder and their names. Throws Error naming a file that cannot be read.
 inline std::string fingerprint(const std::filesystem::path& path) {
   std::vector<std::filesystem::path> files;
@@ -37,7 +53,7 @@ inline std::string fingerprint(const std::filesystem::path& path) {
   Fnv1a hash;
   for (const auto& file : files) {
     if (file != path) hash.add(file.lexically_relative(path).generic_string());
-    hash.add(read_text_file(file));
+    detail::add_file(file, hash);
   }
   return hexadecimal(hash.value());
 }

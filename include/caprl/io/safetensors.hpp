@@ -126,6 +126,21 @@ class SafetensorsFile {
                 path().string(), "the file does not fit the model's config.json");
   }
 
+  /// True if a tensor has the type, shape and bytes of one of the same or another file.
+  bool equals(const std::string& name, const SafetensorsFile& other, const std::string& other_name) const {
+    const StoredTensor &one = info(name), &two = other.info(other_name);
+    if (one.type != two.type || one.shape != two.shape) return false;
+    std::vector<std::byte> bytes, others;
+    for (std::uint64_t at = 0; at < one.end - one.begin; at += block_bytes) {
+      bytes.resize(static_cast<std::size_t>(std::min(block_bytes, one.end - one.begin - at)));
+      others.resize(bytes.size());
+      file_.read(header_.data_begin + one.begin + at, bytes);
+      other.file_.read(other.header_.data_begin + two.begin + at, others);
+      if (bytes != others) return false;
+    }
+    return true;
+  }
+
  private:
   static constexpr std::uint64_t block_bytes = std::uint64_t{1} << 20;
 

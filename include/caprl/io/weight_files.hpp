@@ -44,6 +44,13 @@ class WeightFiles {
     file_with(name).require_shape(name, expected);
   }
 
+  /// True if two of the tensors have the same type, shape and bytes.
+  bool equal(const std::string& name, const std::string& other) const {
+    return file_with(name).equals(name, file_with(other), other);
+  }
+  /// From now on there is no such tensor.
+  void leave_out(const std::string& name) { file_of_.erase(name); }
+
  private:
   const SafetensorsFile& file_with(const std::string& name) const { return files_.at(file_of_.at(name)); }
 

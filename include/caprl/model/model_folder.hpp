@@ -10,6 +10,7 @@
 #include "caprl/io/atomic_file.hpp"
 #include "caprl/io/input_file.hpp"
 #include "caprl/io/json_file.hpp"
+#include "caprl/model/generation_config.hpp"
 #include "caprl/model/weights.hpp"
 #include "caprl/text/load_tokenizer.hpp"
 
@@ -46,8 +47,18 @@ struct CompanionFile {
   std::string otherwise = {};
 };
 
-/// Writes the folder at once or not at all. `tokenizer_file` is copied into it, with its chat template and those of the
-/// text files `companions` that stand beside it.
+namespace detail {
+
+/// generation_config.json; where a folder has none, with the end tokens of its config.json, if those are there.
+inline CompanionFile generation_file(const std::filesystem::path& folder) {
+  const GenerationConfig config = load_generation_config(folder);
+  return {"generation_config.json", config.end_tokens.empty() ? "" : generation_config_json(config).dump(2) + "\n"};
+}
+
+}  // namespace detail
+
+/// Writes the folder at once or not at all. `tokenizer_file` is copied into it, with its chat template, how its model
+/// writes, and those of the text files `companions` that stand beside it.
 template <class T, class Model>
 void save_model_folder(const Model& model, const Json& config, const std::filesystem::path& tokenizer_file,
                        const std::filesystem::path& folder, WeightFormat format,
@@ -55,7 +66,9 @@ void save_model_folder(const Model& model, const Json& config, const std::filesy
   AtomicDirectory directory(folder);
   write_file_atomically(directory.path() / "config.json", config.dump(2) + "\n");
   write_file_atomically(directory.path() / "tokenizer.json", read_text_file(tokenizer_file));
-  companions.insert(companions.end(), {{"tokenizer_config.json"}, {"chat_template.jinja"}});
+  companions.insert(
+      companions.begin(),
+      {detail::generation_file(tokenizer_file.parent_path()), {"tokenizer_config.json"}, {"chat_template.jinja"}});
   for (const auto& [name, otherwise] : companions) {
     const std::filesystem::path beside = tokenizer_file.parent_path() / name;
     const std::string text = std::filesystem::exists(beside) ? read_text_file(beside) : otherwise;

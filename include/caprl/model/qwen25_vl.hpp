@@ -66,9 +66,9 @@ struct Qwen25Vl {
 /// Throws Error naming the file and field, or the tensor, that is not as expected.
 template <class T = float>
 Qwen25Vl<T> load_qwen25_vl_model(const std::filesystem::path& folder, const Qwen25VlSettings& settings) {
-  const WeightFiles files(folder);
+  WeightFiles files(folder);
   const bool by_modules = files.contains(detail::nested_name("model.norm.weight"));
-  return load_model<Qwen25Vl, T>(settings, files, [by_modules](const auto& model) {
+  return load_model<Qwen25Vl, T>(settings, std::move(files), [by_modules](const auto& model) {
     auto blocks = OwnBlocks{}(model);
     for (auto& block : blocks) block.name = by_modules ? detail::nested_name(block.name) : block.name;
     return blocks;

@@ -135,7 +135,7 @@ auto nested_visit(const std::string& prefix, const Visit& visit) {
   };
 }
 
-/// What stands in a tokenizer's folder for processors and generation, and `more`. How pictures become patches is
+/// What stands in a tokenizer's folder for processors, and `more`. How pictures become patches is
 /// written where no file there says it.
 inline std::vector<CompanionFile> processor_files(const std::filesystem::path& folder,
                                                   const VisionPreprocessing& preprocessing,
@@ -143,8 +143,7 @@ inline std::vector<CompanionFile> processor_files(const std::filesystem::path& f
   std::vector<CompanionFile> files{{"preprocessor_config.json"},
                                    {"video_preprocessor_config.json"},
                                    {processor_config_name},
-                                   {"chat_template.json"},
-                                   {"generation_config.json"}};
+                                   {"chat_template.json"}};
   const auto stands = [&](std::size_t file) { return std::filesystem::exists(folder / files[file].name); };
   if (!stands(0) && !stands(1) && !stands(2)) {
     files[0].otherwise = image_preprocessing_json(preprocessing.images).dump(2) + "\n";

@@ -71,12 +71,16 @@ inline std::string read_rope_type(const JsonFields& fields) {
 /// Reads the rotary angles of a config.json: "rope_parameters", where transformers 5 writes them, or "rope_theta" with
 /// "rope_scaling", as before. "mrope_section" may stand beside any kind of scaling; where it was the only thing to say,
 /// earlier versions call the kind "mrope". `default_theta`: where none is said. Throws Error for a kind of scaling that
-/// is not known.
+/// is not known, and where both are there and differ.
 inline RotaryFrequencies read_rotary_frequencies(const JsonFields& config, Index maximum_positions,
                                                  double default_theta) {
   RotaryFrequencies rotary{.theta = detail::get_positive_number_or(config, "rope_theta", default_theta), .scaling = {}};
   const char* name = config.has("rope_parameters") ? "rope_parameters" : "rope_scaling";
   if (!config.has(name)) return rotary;
+  if (config.has("rope_scaling") && config.raw("rope_scaling") != config.raw(name)) {
+    throw config.error("rope_scaling",
+                       "expected none, or the same, beside rope_parameters, got another; put it there instead");
+  }
   const JsonFields fields = config.object(name);
   rotary.theta = detail::get_positive_number_or(fields, "rope_theta", rotary.theta);
   if (fields.get_or<double>("partial_rotary_factor", 1.0) != 1.0) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "caprl/core/error.hpp"
 #include "caprl/io/safetensors.hpp"
 #include "caprl/io/safetensors_writer.hpp"
 #include "caprl/io/weight_files.hpp"
@@ -55,12 +56,32 @@ struct OwnBlocks {
   }
 };
 
+/// Folders of models with tied embeddings may hold the head once more, as those of small Qwen3 do: leaves it out where
+/// it is the embedding's copy. Throws Error where it is not.
+template <class T, class Device>
+void leave_out_tied_head(const std::vector<NamedBlock<T, Device>>& blocks, WeightFiles& files) {
+  const std::string head = "lm_head.weight";
+  const auto is_head = [&](const auto& block) { return block.name == head; };
+  const auto is_embedding = [](const auto& block) { return block.name.ends_with("embed_tokens.weight"); };
+  if (!files.contains(head) || std::ranges::any_of(blocks, is_head)) return;
+  const auto embedding = std::ranges::find_if(blocks, is_embedding);
+  if (embedding == blocks.end() || !files.contains(embedding->name)) return;
+  if (!files.equal(head, embedding->name)) {
+    throw Error("[weights] expected " + head + " to be the same as " + embedding->name +
+                    ", since config.json ties them, got another tensor",
+                files.path().string(), "a head of its own needs \"tie_word_embeddings\": false");
+  }
+  files.leave_out(head);
+}
+
 /// A model of these settings with the weights of a folder, by the names that `blocks_of(model)` gives them. The files
 /// must hold exactly its tensors; that is known before memory is taken for any, so that wrong settings cannot ask for
 /// more numbers than the files have. Throws Error as `load_weights`.
 template <template <class, class> class Model, class T, class Settings, class BlocksOf = OwnBlocks>
-Model<T, Cpu> load_model(const Settings& settings, const WeightFiles& files, const BlocksOf& blocks_of = {}) {
-  require_blocks(blocks_of(Model<T, ShapesOnly>(settings)), files);
+Model<T, Cpu> load_model(const Settings& settings, WeightFiles files, const BlocksOf& blocks_of = {}) {
+  const auto blocks = blocks_of(Model<T, ShapesOnly>(settings));
+  leave_out_tied_head(blocks, files);
+  require_blocks(blocks, files);
   Model<T, Cpu> model(settings);
   load_weights(blocks_of(model), files);
   return model;

@@ -57,8 +57,7 @@ class VisionPromptEncoder {
 
 template <class T, class Device>
 ChatTemplate chat_template(const Tokenizer& tokenizer, const Qwen25Vl<T, Device>&) {
-  const std::string& own = tokenizer.default_system_message();
-  return ChatTemplate(tokenizer, own.empty() ? default_system::qwen2_vl : own);
+  return ChatTemplate(tokenizer, tokenizer.default_system_message().value_or(default_system::qwen2_vl));
 }
 template <class T, class Device>
 VisionPromptEncoder prompt_encoder(const ChatTemplate& chat, const Qwen25Vl<T, Device>& model) {

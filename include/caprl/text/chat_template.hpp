@@ -47,8 +47,8 @@ struct RenderedChat {
   std::vector<MediaSlot> media;
 };
 
-/// The system message with which the published chat templates of Qwen2-VL and Qwen2.5-VL begin a chat that has none: for
-/// folders that have no template.
+/// The system message with which the published chat templates of Qwen2-VL and Qwen2.5-VL begin a chat that has none:
+/// for folders that have no template.
 namespace default_system {
 inline constexpr const char* qwen2_vl = "You are a helpful assistant.";
 }  // namespace default_system
@@ -64,7 +64,8 @@ class ChatTemplate {
  public:
   /// A chat that does not begin with a system message is given the tokenizer's default one, unless that is empty.
   /// Throws `Error` where the tokenizer lacks one of the special tokens.
-  explicit ChatTemplate(const Tokenizer& tokenizer) : ChatTemplate(tokenizer, tokenizer.default_system_message()) {}
+  explicit ChatTemplate(const Tokenizer& tokenizer)
+      : ChatTemplate(tokenizer, tokenizer.default_system_message().value_or("")) {}
 
   /// The same with `default_system_message` in the place of the tokenizer's.
   ChatTemplate(Tokenizer tokenizer, std::string default_system_message)

@@ -52,8 +52,9 @@ class GgufTokenizerReader {
     read_pre_tokenizer();
     read_tokens();
     read_merges();
-    definition_.default_system_message =
-        default_system_message(metadata_.get_or<std::string>("tokenizer.chat_template", ""));
+    if (const std::string chat = metadata_.get_or<std::string>("tokenizer.chat_template", ""); !chat.empty()) {
+      definition_.default_system_message = default_system_message(chat);
+    }
     return std::move(definition_);
   }
 

@@ -108,7 +108,7 @@ class Tokenizer {
 
   /// The system message with which the chat template that came with the tokenizer begins a chat that has none; empty
   /// for none.
-  const std::string& default_system_message() const { return state_->default_system_message; }
+  const std::optional<std::string>& default_system_message() const { return state_->default_system_message; }
 
   bool has(Token token) const { return state_->table.has(token); }
   bool is_special(Token token) const { return has(token) && state_->kind[token] == Kind::special; }
@@ -137,7 +137,7 @@ class Tokenizer {
     detail::AddedTokenMatcher normalized_tokens;
     std::vector<AddedToken> added;
     bool normalize_nfc = false;
-    std::string default_system_message;
+    std::optional<std::string> default_system_message;
     std::string source;
   };
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -57,8 +58,9 @@ struct TokenizerDefinition {
   bool ignore_merges = false;  ///< a piece that is in the vocabulary is that token, whatever the merges say
   bool drop_unknown_bytes =
       false;  ///< bytes without a token are left out of texts; false: such a vocabulary is refused
-  std::string default_system_message = {};  ///< what the chat template that came along gives a chat that has none
-  std::string source;                       ///< for messages: the file
+  /// What the chat template that came along gives a chat that has none; nothing where no template did.
+  std::optional<std::string> default_system_message = {};
+  std::string source;  ///< for messages: the file
 };
 
 }  // namespace caprl

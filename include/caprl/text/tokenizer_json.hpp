@@ -170,6 +170,7 @@ class TokenizerJsonReader {
     const Json& dropout = field(model, "dropout");
     check(dropout.is_null() || dropout == 0.0, "model.dropout", "null or 0", dropout);
     check(!flag(model, "byte_fallback", false, "model"), "model.byte_fallback", "false", field(model, "byte_fallback"));
+    definition_.drop_unknown_bytes = field(model, "unk_token").is_null();  // SmolLM2's: some bytes have no token
     definition_.ignore_merges = flag(model, "ignore_merges", false, "model");
     check(!model.contains("vocab"), "model.vocab", "an object", field(model, "vocab"));
     check(!model.contains("merges"), "model.merges", "a list", field(model, "merges"));

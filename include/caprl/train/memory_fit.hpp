@@ -61,7 +61,7 @@ inline std::vector<PlannedRun> with_fewer_judge_rows(const PlannedRun& run) {
   return runs;
 }
 inline std::vector<PlannedRun> with_fewer_at_once(const PlannedRun& run) {
-  return with_halves<&PlannedRun::rollout_items>(run, run.captioned_at_once(), 1);
+  return with_halves<&PlannedRun::rollout_items>(run, std::max(run.captioned_at_once(), run.measured_at_once()), 1);
 }
 inline std::vector<PlannedRun> with_fewer_items(const PlannedRun& run) {
   return with_halves<&PlannedRun::batch_items>(run, run.batch_items, 1);

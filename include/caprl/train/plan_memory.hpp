@@ -58,9 +58,10 @@ class MemoryPlanner {
   MemoryPlan plan() {
     caption("rollout", {largest(run_.captioned_at_once()), run_.samples, run_.maximum_tokens});
     if (run_.judge) judge(*run_.judge);
-    update(largest_micro_batch());
+    update(largest_micro_batch(run_.samples, run_.batch_items));
     if (run_.held_out_items > 0) {
-      caption("validation", {largest(std::min(run_.held_out_items, run_.measured_at_once)), 1, run_.maximum_tokens});
+      caption("validation", {largest(run_.measured_at_once()), 1, run_.maximum_tokens});
+      if (run_.reference) compare_with_reference(largest_micro_batch(1, run_.measured_at_once()));
     }
     return std::move(plan_);
   }
@@ -139,11 +140,11 @@ class MemoryPlanner {
     plan_.phases.push_back(writing);
   }
 
-  /// `QuestionReader`: a full pass, in which each question takes some rows.
+  /// `QuestionReader`: a full pass, in which each question takes some rows, or one prompt that is longer.
   void judge(const PlannedJudge& planned) {
     constexpr Index fewest_rows_of_question = 16;
     const ShapeDecoder model(planned.model);
-    const Index rows = std::max(planned.maximum_rows, run_.maximum_tokens);
+    const Index rows = std::max(planned.maximum_rows, run_.maximum_tokens + planned.prompt_tokens);
     const Index questions = std::max<Index>(1, rows / fewest_rows_of_question);
     read_letters(model, rows, questions);  // what is measured is read by any judge
     if (planned.answer_tokens > 0) write_answers(planned, model, rows, questions);
@@ -184,19 +185,28 @@ class MemoryPlanner {
     plan_.phases.push_back(writing);
   }
 
-  /// Where captions may be short, more prompts stand in a micro-batch: the length with the most rows.
-  BatchShape largest_micro_batch() const {
+  /// Of at most so many prompts with so many captions each. Where captions may be short, more prompts stand in a
+  /// micro-batch: the length with the most rows.
+  BatchShape largest_micro_batch(Index samples, Index most_prompts) const {
     const Index shortest = run_.shortest_caption > 0 ? run_.shortest_caption : run_.maximum_tokens / 4;
     const Index prompt = largest(1).front().tokens;
     const auto groups_of = [&](Index tokens) {
-      return std::clamp<Index>(run_.micro_tokens / (run_.samples * tokens), 1, run_.batch_items);
+      return std::clamp<Index>(run_.micro_tokens / (samples * tokens), 1, most_prompts);
     };
-    const auto rows_of = [&](Index tokens) { return groups_of(tokens) * (prompt + run_.samples * (tokens - 1)); };
+    const auto rows_of = [&](Index tokens) { return groups_of(tokens) * (prompt + samples * (tokens - 1)); };
     Index worst = run_.maximum_tokens;
     for (Index tokens = std::max<Index>(1, shortest); tokens < run_.maximum_tokens; ++tokens) {
       if (rows_of(tokens) > rows_of(worst)) worst = tokens;
     }
-    return {largest(groups_of(worst)), run_.samples, worst};
+    return {largest(groups_of(worst)), samples, worst};
+  }
+
+  /// `policy_kl` of captions of held-out items.
+  void compare_with_reference(const BatchShape& batch) {
+    MemoryMeter meter;
+    ShapeTape tape(meter, false);
+    const ShapeVar log_probabilities = log_probability_shapes_of(tape, meter, batch);
+    plan_.phases.push_back({"validation: divergence", {{"activations", meter.peak()}}});
   }
 
   /// `add_policy_gradients` of a micro-batch.

@@ -1,12 +1,15 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
+#include <numeric>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "caprl/data/item.hpp"
 #include "caprl/evaluate/caption_prompts.hpp"
+#include "caprl/judge/judge_tokens.hpp"
 #include "caprl/model/decoder_settings.hpp"
 #include "caprl/model/lora.hpp"
 #include "caprl/optim/parameter_groups.hpp"
@@ -30,23 +33,47 @@ inline PromptShape prompt_shape(const VlmPrompt& prompt) {
   return shape;
 }
 
+namespace detail {
+
+/// Calls use(item) for at most `most` items, evenly picked.
+template <class Use>
+void for_some_items(std::span<const CaptionItem> items, Index most, const Use& use) {
+  const auto count = std::min(static_cast<Index>(items.size()), most);
+  for (Index i = 0; i < count; ++i) {
+    use(items[static_cast<std::size_t>(i * static_cast<Index>(items.size()) / count)]);
+  }
+}
+
+}  // namespace detail
+
 /// The sizes of at most `most` items' prompts, evenly picked, whose media `load(item)` gives.
 template <class P, class Load>
 std::vector<PromptShape> prompt_shapes(const P& policy, std::span<const CaptionItem> items, const Load& load,
                                        Index most) {
-  const auto count = std::min(static_cast<Index>(items.size()), most);
   std::vector<PromptShape> shapes;
-  for (Index i = 0; i < count; ++i) {
-    const CaptionItem& item = items[static_cast<std::size_t>(i * static_cast<Index>(items.size()) / count)];
-    shapes.push_back(prompt_shape(policy.encode(item, load(item))));
-  }
+  detail::for_some_items(
+      items, most, [&](const CaptionItem& item) { shapes.push_back(prompt_shape(policy.encode(item, load(item)))); });
   return shapes;
+}
+
+/// The most tokens that a judge reads around a caption, to ask a question of at most `most` items, evenly picked.
+inline Index judge_prompt_tokens(const JudgeTokens& tokens, std::span<const CaptionItem> items, Index most) {
+  std::size_t longest = 0;
+  detail::for_some_items(items, most, [&](const CaptionItem& item) {
+    for (const Question& question : item.questions) {
+      OptionOrder order(question.options.size());
+      std::iota(order.begin(), order.end(), Index{0});
+      longest = std::max(longest, tokens.question_tokens(question, order).size());
+    }
+  });
+  return static_cast<Index>(tokens.before_question("").size() + longest);
 }
 
 /// A judge that reads answers off a language model, or has it write them.
 struct PlannedJudge {
   DecoderSettings model;
   Index maximum_rows = 2048;
+  Index prompt_tokens = 0;  ///< around a caption, at most (`judge_prompt_tokens`): a prompt is not cut at maximum_rows
   Index answer_tokens = 0;  ///< of an answer that is written, at most; 0: answers are read off
   WeightFormat weights = WeightFormat::float32;
 };
@@ -64,13 +91,16 @@ struct PlannedRun {
   bool recompute_blocks = false;
   std::optional<LoraSettings> lora{};  ///< none: the weights are trained
   ParameterGroups groups{};
-  bool reference = false;                                  ///< a second set of the weights is in memory
-  Index held_out_items = 0;                                ///< kept encoded, and captioned once each,
-  Index measured_at_once = CaptionSettings{}.batch_items;  ///< so many at a time
+  bool reference = false;    ///< a second set of the weights is in memory
+  Index held_out_items = 0;  ///< kept encoded, and captioned once each
   std::optional<PlannedJudge> judge{};
   Index packed_bytes = GenerateSettings{}.packed_bytes;
 
   Index captioned_at_once() const { return rollout_items > 0 ? std::min(rollout_items, batch_items) : batch_items; }
+  /// Of the held-out items. `rollout_items` is the batch of a measurement too, where it is told.
+  Index measured_at_once() const {
+    return std::min(held_out_items, rollout_items > 0 ? rollout_items : CaptionSettings{}.batch_items);
+  }
 };
 
 /// What the trainer's and the policy's settings say of a run.
