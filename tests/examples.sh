@@ -48,16 +48,27 @@ has sampled/model/model.safetensors BF16
 ! grep -q BF16 whole/model/model.safetensors || fail "weights are rounded without being asked to"
 lines sampled/run/metrics.jsonl 24
 ! cmp -s whole/run/metrics.jsonl sampled/run/metrics.jsonl || fail "the sampled judge is the exact one"
-# What is measured is what is saved, rounded weights too: the captioner of the folder has the same figures.
+# What is measured is what is saved, rounded weights too: the captioner of the folder has the same figures, of so many
+# captions that rounding changes some.
+run world_make --out tested --train-images 1 --validation-images 1 --test-images 64 --seed 4
+tested=("${small_images[@]/world\/images_test/tested/images_test}" --steps 1 --no-report)
+run caption_images "${tested[@]}" --learning-rate 0.01 --bf16 --out rounded
+run caption_images "${tested[@]}" --learning-rate 0.01 --out unrounded
 figures() {  # FOLDER WHEN
   sed -nE "s/.*\"(image\..*)\.$2\": (.*[0-9]),?$/\1 \2/p" "$1/summary.json" | grep . || fail "$1 has no figures"
 }
-for folder in whole sampled; do
-  run caption_images "${small_images[@]/taught\/model/$folder/model}" --steps 1 --no-report --out "${folder}_on"
+for folder in rounded unrounded; do
+  run caption_images "${tested[@]/taught\/model/$folder/model}" --out "${folder}_on"
   figures "$folder" trained >trained_figures
   figures "${folder}_on" base >saved_figures
   diff trained_figures saved_figures >log || fail "$folder/model has not $folder's figures"
+  mv saved_figures "$folder.figures"
 done
+! cmp -s rounded.figures unrounded.figures || fail "rounding changed no caption: this tells nothing"
+run caption_images "${small_images[@]}" --steps 1 --rollout-items 3 --no-report --out by_three
+figures whole base >whole_figures
+figures by_three base >by_three_figures
+diff whole_figures by_three_figures >log || fail "other captions where not all items are captioned at once"
 # What a control trained is its last weights, whichever of them validation would choose.
 for every in 1 3; do
   run caption_images "${small_images[@]}" --steps 3 --validate-every "$every" --learning-rate 0.02 --spread-floor 0 \
@@ -104,7 +115,7 @@ adapted=("${images[@]}" --no-report --lora-rank 2 --lora-alpha 8 --lora-targets 
   --learning-rate-factor visual=10)
 run caption_images "${adapted[@]}" --out adapted
 grep -qE 'training [0-9]+ of [0-9]+ numbers' log || fail "it is not said what is trained"
-has adapted/adapter/adapter_config.json '"r": 2' '"q_proj"' '"base_model_name_or_path": "taught/model"'
+has adapted/adapter/adapter_config.json '"r": 2' '.q_proj"' '"base_model_name_or_path": "taught/model"'
 has adapted/adapter/adapter_model.safetensors base_model.model.language_model.model.layers.0.self_attn.q_proj.lora_B
 start adapted_killed 2 "$(program caption_images)" "${adapted[@]}"
 kill -9 "$pid" 2>/dev/null || true
@@ -425,5 +436,8 @@ sed 's/"caption_mixed":"[^"]*"/"caption_mixed":""/' world/images_test.jsonl >wor
 refuses answer_questions '[caption_mixed]' --judge judge/model --data world/empty_captions.jsonl --caption-field caption_mixed
 refuses caption_images PART=FACTOR $reinforce --learning-rate-factor visual
 impossible caption_images --lora-alpha 8  # without --lora-rank
+for unused in '--lora-rank 0 --lora-alpha 8' '--draws 3' '--reward sampled --orders 2' '--reward length --length-weight 0.1'; do
+  refuses caption_images '[--' $reinforce $unused  # options that the run would not look at
+done
 [ ! -e refused ] || fail "a refused command wrote something"
 echo "all examples run"

@@ -107,7 +107,7 @@ inline void save_trained(const TrainedParts& parts, const caprl::AnyVlm<float>& 
                          const std::filesystem::path& base, const std::filesystem::path& out,
                          caprl::WeightFormat format) {
   if (const auto settings = lora_settings(parts)) {
-    caprl::save_lora<float>(model, *settings, base.string(), out / "adapter");
+    caprl::save_vlm_lora(model, *settings, base.string(), out / "adapter");
     caprl::merge_lora<float>(model);
   }
   caprl::save_vlm(model, base / "tokenizer.json", out / "model", format);

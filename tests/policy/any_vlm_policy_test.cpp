@@ -175,11 +175,17 @@ TEST_CASE("an adapter's folder is merged into the policy's weights") {
   for (const auto& block : lora_blocks<float>(changed.model)) {
     for (float& value : block.parameter.value().span()) value = static_cast<float>(random.normal());
   }
-  save_lora<float>(changed.model, settings, "qwen25", folders.root / "adapter");
   const Rollout expected = greedy_caption(Qwen25VlPolicy<>(changed.model, changed.tokenizer));
-  const Rollout merged = greedy_caption(load_vlm_policy(folders.qwen25, {}, folders.root / "adapter"));
-  CHECK(merged.tokens == expected.tokens);
-  CHECK(merged.tokens != greedy_caption(load_vlm_policy(folders.qwen25)).tokens);
+  const std::filesystem::path adapter = folders.root / "adapter";
+  const auto check_merged = [&](const std::string& layers) {
+    CHECK(SafetensorsFile(adapter / "adapter_model.safetensors").contains(layers + "0.self_attn.q_proj.lora_A.weight"));
+    CHECK(greedy_caption(load_vlm_policy(folders.qwen25, {}, adapter)).tokens == expected.tokens);
+  };
+  save_qwen25_vl_lora(changed.model, settings, "qwen25", adapter);
+  check_merged("base_model.model.model.language_model.layers.");
+  save_lora<float>(changed.model, settings, "qwen25", adapter);  // named as published weights are
+  check_merged("base_model.model.model.layers.");
+  CHECK(expected.tokens != greedy_caption(load_vlm_policy(folders.qwen25)).tokens);
 }
 
 TEST_CASE("adapters of Qwen2.5-VL by PEFT, whose names are of newer transformers, make of weights what PEFT does") {

@@ -1,13 +1,13 @@
-"""Writes tests/data/policy/qwen3_vl_video_prompts.json: prompts of Qwen3-VL about videos, and about images beside them, as
-text: what Qwen3VLProcessor of transformers 4.57, the version that the model was published with, makes of a chat before it is
-tokenized.
+"""Writes tests/data/policy/qwen3_vl_video_prompts.json: prompts of Qwen3-VL about videos, and about images beside them,
+as text: what Qwen3VLProcessor of transformers 4.57, the version that the model was published with, makes of a chat
+before it is tokenized.
 
     pip install torch==2.15.0 torchvision==0.29.2 transformers==4.57.6 pillow==13.0.0 numpy==2.4.6
     python tests/reference/policy_qwen3_vl_video_prompt.py
 
-The template writes <|vision_start|><|video_pad|><|vision_end|> for a video. Up to 5.9, what stands for its groups of frames,
-each a time as text and <|vision_start|>, placeholders, <|vision_end|>, takes the place of all three. From 5.10 on it takes
-that of <|video_pad|> alone, so that one more pair stands around each video:
+The template writes <|vision_start|><|video_pad|><|vision_end|> for a video. Up to 5.9, what stands for its groups of
+frames, each a time as text and <|vision_start|>, placeholders, <|vision_end|>, takes the place of all three. From 5.10
+on it takes that of <|video_pad|> alone, so that one more pair stands around each video:
 
     pip install torch==2.15.0 torchvision==0.29.2 transformers==5.24.0 pillow==13.0.0 numpy==2.4.6
     python tests/reference/policy_qwen3_vl_video_prompt.py compare
@@ -30,7 +30,8 @@ OUT = ROOT / "tests" / "data" / "policy" / "qwen3_vl_video_prompts.json"
 
 PATCHES = {"patch_size": 16, "temporal_patch_size": 2, "merge_size": 2}
 IMAGES = {**PATCHES, "size": {"shortest_edge": 1024, "longest_edge": 16384}}
-VIDEOS = {**PATCHES, "size": {"shortest_edge": 1024, "longest_edge": 65536}, "fps": 2, "min_frames": 4, "max_frames": 768}
+VIDEOS = {**PATCHES, "size": {"shortest_edge": 1024, "longest_edge": 65536}, "fps": 2, "min_frames": 4,
+          "max_frames": 768}
 
 # As published for messages of users alone: no system message that was not asked for.
 TEMPLATE = ("{% for message in messages %}<|im_start|>{{ message.role }}\n{% for part in message.content %}"
@@ -39,8 +40,8 @@ TEMPLATE = ("{% for message in messages %}<|im_start|>{{ message.role }}\n{% for
             "{% else %}{{ part.text }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
             "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
 
-# Parts of a message: text, ("image", height, width), or ("video", height, width, frames of the file, its rate, chosen frames;
-# where none are named, those that the processor samples).
+# Parts of a message: text, ("image", height, width), or ("video", height, width, frames of the file, its rate, chosen
+# frames; where none are named, those that the processor samples).
 CASES = [
     [("video", 40, 60, 20, 10.0, None), "Describe the video in detail."],
     [("video", 64, 32, 240, 24000 / 1001, [3, 4, 9, 80, 81]), "What was there?"],  # an odd frame is repeated
@@ -63,8 +64,8 @@ class Recorder(Qwen2TokenizerFast):
 
 def make_processor():
     path = ROOT / "examples" / "weights" / "judge1" / "tokenizer.json"
-    named = {f"{name}_token": f"<|{word}|>" for name, word in
-             [("image", "image_pad"), ("video", "video_pad"), ("vision_start", "vision_start"), ("vision_end", "vision_end")]}
+    words = {"image": "image_pad", "video": "video_pad", "vision_start": "vision_start", "vision_end": "vision_end"}
+    named = {f"{name}_token": f"<|{word}|>" for name, word in words.items()}
     tokenizer = Recorder(tokenizer_file=str(path), extra_special_tokens=named)
     return Qwen3VLProcessor(Qwen2VLImageProcessorFast(**IMAGES), tokenizer, Qwen3VLVideoProcessor(**VIDEOS),
                             chat_template=TEMPLATE)
@@ -91,7 +92,8 @@ def make_case(processor, parts):
             chosen = processor.video_processor.sample_frames(whole, fps=VIDEOS["fps"])
         videos.append({"size": [height, width], "total_frames": total, "frames_per_second": rate,
                        "frames": list(map(int, chosen))})
-    text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False)
+    chat = [{"role": "user", "content": content}]
+    text = processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
     given = {}
     if images:
         given["images"] = [black(*image["size"]) for image in images]
@@ -99,14 +101,14 @@ def make_case(processor, parts):
     metadata = [VideoMetadata(total_num_frames=video["total_frames"], fps=video["frames_per_second"],
                               frames_indices=list(video["frames"])) for video in videos]
     found = processor(text=[text], videos=[black(len(video["frames"]), *video["size"]) for video in videos],
-                      video_metadata=metadata, do_sample_frames=False, return_tensors="pt", input_data_format="channels_last",
-                      **given)
+                      video_metadata=metadata, do_sample_frames=False, return_tensors="pt",
+                      input_data_format="channels_last", **given)
     for name, media in (("image", images), ("video", videos)):
         for entry, grid in zip(media, found.get(f"{name}_grid_thw", []), strict=True):
             entry["grid"] = grid.tolist()
     [prompt] = processor.tokenizer.given
-    pads = sum(entry["grid"][0] * entry["grid"][1] * entry["grid"][2] for entry in images + videos) // PATCHES["merge_size"]**2
-    assert prompt.count("<|image_pad|>") + prompt.count("<|video_pad|>") == pads
+    patches = sum(numpy.prod(entry["grid"]) for entry in images + videos)
+    assert (prompt.count("<|image_pad|>") + prompt.count("<|video_pad|>")) * PATCHES["merge_size"]**2 == patches
     return {"content": content, "images": images, "videos": videos, "prompt": prompt}
 
 

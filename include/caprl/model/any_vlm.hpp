@@ -189,4 +189,14 @@ LoraSettings load_vlm_lora(const AnyVlm<T>& model, const std::filesystem::path& 
   return load_lora<T>(model, folder);
 }
 
+/// `save_lora`, with the names that PEFT finds in the architecture's model.
+template <class T>
+void save_vlm_lora(const AnyVlm<T>& model, const LoraSettings& settings, const std::string& base_model,
+                   const std::filesystem::path& folder) {
+  if (const auto* qwen = std::get_if<Qwen25Vl<T>>(&model.architecture)) {
+    return save_qwen25_vl_lora(*qwen, settings, base_model, folder);
+  }
+  save_lora<T>(model, settings, base_model, folder);
+}
+
 }  // namespace caprl

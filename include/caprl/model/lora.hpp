@@ -68,7 +68,7 @@ LoraAdapter<T, Device> fresh_adapter(const LinearRows<T, Device>& rows, const Lo
   return {std::move(term)};
 }
 
-/// The layers that the targets match. Throws Error if there are none, or if one of `targets.ends()` matches none and
+/// The layers that the targets match. Throws Error if there are none, or if one of their ends matches none and
 /// `all` is asked for; it lists the layers that there are.
 template <class T, class Device>
 std::vector<LinearRows<T, Device>> target_layers(std::vector<LinearRows<T, Device>> layers, const LoraTargets& targets,

@@ -102,8 +102,10 @@ inline void require_plain_lora(const JsonFields& fields) {
   }
 }
 
-inline Json lora_config(const LoraSettings& settings, const std::string& base_model) {
-  const std::vector<std::string>* ends = settings.targets.ends();
+/// `layers`: the complete names of those with adapters. They stand in place of ends and patterns, by which PEFT would
+/// choose among its own modules: other names, and convolutions too.
+inline Json lora_config(const LoraSettings& settings, const std::string& base_model,
+                        const std::vector<std::string>& layers) {
   return {{"peft_type", "LORA"},
           {"task_type", "CAUSAL_LM"},
           {"base_model_name_or_path", base_model},
@@ -112,7 +114,7 @@ inline Json lora_config(const LoraSettings& settings, const std::string& base_mo
           {"lora_alpha", settings.alpha},
           {"use_rslora", settings.rank_stabilised},
           {"lora_dropout", settings.dropout},
-          {"target_modules", ends == nullptr ? Json(settings.targets.word()) : Json(*ends)},
+          {"target_modules", settings.targets.is_all_linear() ? Json(settings.targets.word()) : Json(layers)},
           {"bias", "none"},
           {"fan_in_fan_out", false},
           {"init_lora_weights", true},
@@ -171,9 +173,12 @@ void save_lora(const Module& module, const LoraSettings& settings, const std::st
   const auto blocks = detail::peft_blocks<T, Device>(module);
   require(!blocks.empty() && blocks.front().parameter.shape()[0] == settings.rank,
           "[save_lora] expected a model with adapters of the settings' rank", folder.string());
+  std::vector<std::string> layers;
+  for_each_adapter<T, Device>(
+      module, [&](const LinearRows<T, Device>& rows, const LoraAdapter<T, Device>&) { layers.push_back(rows.name); });
   AtomicDirectory directory(folder);
   write_file_atomically(directory.path() / "adapter_config.json",
-                        detail::lora_config(settings, base_model).dump(2) + "\n");
+                        detail::lora_config(settings, base_model, layers).dump(2) + "\n");
   write_safetensors(directory.path() / "adapter_model.safetensors", weight_tensors(blocks, format), {{"format", "pt"}});
   directory.commit();
 }

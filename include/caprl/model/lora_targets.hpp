@@ -84,17 +84,19 @@ class LoraTargets {
     return unmatched;
   }
 
-  /// Null unless the targets are ends of names.
-  const std::vector<std::string>* ends() const { return std::get_if<std::vector<std::string>>(&targets_); }
   /// PEFT's spelling where it is one word: the pattern, or "all-linear".
   std::string word() const {
     const auto* pattern = std::get_if<NamePattern>(&targets_);
     return pattern == nullptr ? "all-linear" : pattern->pattern();
   }
+  bool is_all_linear() const { return std::holds_alternative<AllLinear>(targets_); }
 
  private:
   struct AllLinear {};
   explicit LoraTargets(AllLinear all) : targets_(all) {}
+
+  /// Null unless the targets are ends of names.
+  const std::vector<std::string>* ends() const { return std::get_if<std::vector<std::string>>(&targets_); }
 
   static bool ends_with(const std::string& name, const std::string& end) {
     return name == end || name.ends_with("." + end);

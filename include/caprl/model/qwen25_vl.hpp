@@ -107,6 +107,13 @@ LoraSettings load_qwen25_vl_lora(const Qwen25Vl<T>& model, const std::filesystem
   return by_modules ? load_lora<T>(detail::Qwen25VlByModules<T>{model}, folder) : load_lora<T>(model, folder);
 }
 
+/// `save_lora`, with the layers named as PEFT finds them in transformers 4.52 and newer.
+template <class T>
+void save_qwen25_vl_lora(const Qwen25Vl<T>& model, const LoraSettings& settings, const std::string& base_model,
+                         const std::filesystem::path& folder) {
+  save_lora<T>(detail::Qwen25VlByModules<T>{model}, settings, base_model, folder);
+}
+
 /// `load_qwen25_vl_model` with its tokenizer, and how its pictures become patches.
 template <class T = float>
 ModelFolder<Qwen25Vl<T>> load_qwen25_vl(const std::filesystem::path& folder) {

@@ -14,7 +14,8 @@
 namespace caprl {
 
 /// Makes prompts for models that read pictures of any size, as the models' own processors do: an image, or a video as a
-/// whole, is one picture and one run of tokens; where the model reads times, each of a video's is.
+/// whole, is one picture and one run of tokens; where the model reads times, each of a video's is. Those prompts are
+/// of transformers 4.57 to 5.9: from 5.10 on, its Qwen3VLProcessor leaves one more pair of vision tokens around them.
 class VisionPromptEncoder {
  public:
   VisionPromptEncoder(const ChatTemplate& chat, const VisionPreprocessing& preprocessing)
