@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -56,6 +57,15 @@ struct Options {
   examples::FrameOptions frames;
 };
 
+/// Files of several folders may have the same name: their ids are their paths then.
+void tell_apart(std::vector<CaptionItem>& items) {
+  std::map<std::string, int> count;
+  for (const CaptionItem& item : items) ++count[item.id];
+  for (CaptionItem& item : items) {
+    if (count[item.id] > 1) item.id = item.media.front().path.generic_string();
+  }
+}
+
 std::vector<CaptionItem> items_of(const Options& options, const MediaPrompts& defaults) {
   std::vector<CaptionItem> items;
   if (!options.data.empty()) items = load_caption_data(options.data, {.keep_extra = true, .require_questions = false});
@@ -69,6 +79,7 @@ std::vector<CaptionItem> items_of(const Options& options, const MediaPrompts& de
     }
   }
   require(!items.empty(), "[caption] expected files, folders or --data, got nothing to caption");
+  tell_apart(items);
   if (options.other_media) {
     for (std::size_t i = 0; i + 1 < items.size(); ++i) std::swap(items[i].media, items[i + 1].media);
   }
@@ -128,6 +139,10 @@ std::size_t lines_written(const std::filesystem::path& out, const Json& settings
   if (!std::filesystem::exists(out)) {
     write_file_atomically(beside, settings.dump(2) + "\n");
     return 0;
+  }
+  if (!std::filesystem::exists(beside)) {
+    throw Error("[--out] expected a new file, or one with its settings in " + beside.string() + ", got one without",
+                out.string(), "name another file");
   }
   require_same_settings(load_json(beside), settings, beside.string());
   std::size_t lines = 0;

@@ -22,7 +22,7 @@ namespace {
 struct Options {
   examples::CaptionerSizes sizes;
   std::filesystem::path tokenizer, like, out;
-  bool bf16_weights = false;
+  bool bf16_weights = false, overwrite = false;
   std::uint64_t seed = 1;
 };
 
@@ -40,6 +40,10 @@ std::vector<CompanionFile> chat_files(const AnyVlm<float>& model, const std::fil
 
 void run(const Options& options) {
   const std::filesystem::path tokenizer = options.like.empty() ? options.tokenizer : options.like / "tokenizer.json";
+  if (!options.overwrite && std::filesystem::exists(options.out)) {
+    throw Error("[--out] expected a new folder, got one that is there", options.out.string(),
+                "--overwrite replaces it");
+  }
   require(!tokenizer.empty(), "[--tokenizer] expected a tokenizer.json, or a folder for --like");
   const AnyVlm<float> model = options.like.empty()
                                   ? examples::new_captioner(options.sizes, Tokenizer::from_file(tokenizer))
@@ -61,6 +65,7 @@ int main(int argc, char** argv) {
                      "Folder whose config.json, tokenizer.json and processors say the architecture and all sizes")
           ->check(CLI::ExistingDirectory);
   app.add_option("--out", options.out, "Folder to write")->required();
+  app.add_flag("--overwrite", options.overwrite, "Replace a folder that is there");
   app.add_option("--seed", options.seed, "Of the weights")->capture_default_str();
   app.add_flag("--bf16", options.bf16_weights, "Save the weights as bf16");
   app.add_option("--tokenizer", options.tokenizer, "Its tokenizer.json")->check(CLI::ExistingFile)->excludes(like);

@@ -53,7 +53,7 @@ long=(--data "$world/videos_train.jsonl" "$world/images_some.jsonl" --validation
 both=(--data "$world/images_train.jsonl" "$world/videos_train.jsonl" --validation "$world/videos_validation.jsonl")
 for i in 1 2; do
   seed=$((10 * i - 9))  # 1, 11
-  "$programs/new_captioner" --tokenizer "$out/tokenizer.json" --seed "$seed" --out "$out/new$i"
+  "$programs/new_captioner" --tokenizer "$out/tokenizer.json" --seed "$seed" --out "$out/new$i" --overwrite
   sft "$out/pictures$i" --model "$out/new$i" "${pictures[@]}" --caption-field caption_dense \
     --steps "$image_steps" --seed "$seed"
   sft "$out/short$i" --model "$out/pictures$i/model" "${short[@]}" --caption-field caption_timeline \

@@ -150,6 +150,11 @@ cmp -s log together || fail "captions that are streamed are others"
 run caption --model whole/model --maximum-tokens 1 "${pictures[0]}"
 has log '[cut at --maximum-tokens]'
 run caption --model whole/model "${pictures[0]}" --out usual.jsonl
+cp -r world/images/test same_names
+run caption --model whole/model --maximum-tokens 2 world/images/test same_names --out both.jsonl
+[ "$(grep -o '"id":"[^"]*"' both.jsonl | sort -u | wc -l)" -eq "$(wc -l <both.jsonl)" ] || fail "two captions have one id"
+echo '{}' >strange.jsonl
+refuses caption strange.jsonl.settings.json --model whole/model "${pictures[0]}" --out strange.jsonl
 has usual.jsonl.settings.json '"maximum_tokens": 128'
 run caption --model whole/model --maximum-tokens 24 --data world/images_test.jsonl --out captions.jsonl
 lines captions.jsonl 4
@@ -176,7 +181,8 @@ for architecture in qwen2_5_vl qwen3_vl; do
   run new_captioner --architecture $architecture --tokenizer tokenizer.json --width 32 --heads 2 --vision-layers 2 \
     --language-layers 2 --out $model
   run new_captioner --architecture $architecture --tokenizer tokenizer.json --width 32 --heads 2 --vision-layers 2 \
-    --language-layers 2 --out $model  # again, into the same folder
+    --language-layers 2 --out $model --overwrite
+  refuses new_captioner --overwrite --architecture $architecture --tokenizer tokenizer.json --out $model
   has $model/chat_template.jinja '<|image_pad|>'
   has $model/generation_config.json eos_token_id
   echo '{"do_sample": true, "temperature": 0.5, "top_k": 20}' >$model/generation_config.json
@@ -436,8 +442,11 @@ sed 's/"caption_mixed":"[^"]*"/"caption_mixed":""/' world/images_test.jsonl >wor
 refuses answer_questions '[caption_mixed]' --judge judge/model --data world/empty_captions.jsonl --caption-field caption_mixed
 refuses caption_images PART=FACTOR $reinforce --learning-rate-factor visual
 impossible caption_images --lora-alpha 8  # without --lora-rank
-for unused in '--lora-rank 0 --lora-alpha 8' '--draws 3' '--reward sampled --orders 2' '--reward length --length-weight 0.1'; do
-  refuses caption_images '[--' $reinforce $unused  # options that the run would not look at
-done
+# Options that the run would not look at.
+refuses caption_images '[--lora-rank]' $reinforce --lora-rank 0 --lora-alpha 8
+refuses caption_images '[--draws]' $reinforce --draws 3
+refuses caption_images '[--orders]' $reinforce --reward sampled --orders 2
+refuses caption_images '[--length-weight]' $reinforce --reward length --length-weight 0.1
+refuses caption_images '[--length-weight]' $reinforce --length-full 3
 [ ! -e refused ] || fail "a refused command wrote something"
 echo "all examples run"

@@ -115,6 +115,7 @@ caprl::SampledJudgeSettings sampled_judge_settings(const ReinforceOptions& optio
   if (options.penalty >= 0) settings.penalty = options.penalty;
   settings.seed = options.seed;
   settings.faults = faults_of(options);
+  settings.maximum_rows = options.judge_rows;
   return settings;
 }
 
@@ -177,15 +178,17 @@ caprl::TrainerSettings trainer_settings(const ReinforceOptions& options, const s
   return settings;
 }
 
-/// `policy_kl`, of as many items at once as are captioned at once: short captions do not bring all their pictures.
+/// `policy_kl`, of as many items at once as are captioned at once: micro_tokens bounds captions alone, and short ones
+/// would bring all items' pictures at once.
 double divergence(const caprl::AnyVlmPolicy& base, std::span<const caprl::VlmPrompt> prompts,
                   std::span<const caprl::RolloutGroup> captions, caprl::Index at_once, caprl::Index micro_tokens) {
   double sum = 0;
   for (std::size_t begin = 0; begin < prompts.size(); begin += static_cast<std::size_t>(at_once)) {
     const std::size_t count = std::min(prompts.size() - begin, static_cast<std::size_t>(at_once));
-    const auto some = captions.subspan(begin, count);
-    sum += caprl::policy_kl(base, prompts.subspan(begin, count), some, 1.0, micro_tokens) *
-           static_cast<double>(caprl::tokens_in(some));
+    for (const auto& group : caprl::kl_of_rollouts(base, prompts.subspan(begin, count), captions.subspan(begin, count),
+                                                   1.0, micro_tokens)) {
+      for (const double kl : group) sum += kl;
+    }
   }
   return sum / static_cast<double>(caprl::tokens_in(captions));
 }
@@ -283,7 +286,7 @@ Stage measured_stage(const ReinforceOptions& options, const std::string& name, c
   return stage;
 }
 
-/// Throws Error for an option that this run would not look at.
+/// Throws Error for an option that this run would not look at, and for adapters' settings without adapters.
 void require_used(const ReinforceOptions& options) {
   const ReinforceOptions usual;
   const bool sampled = options.reward == "sampled";
@@ -295,6 +298,10 @@ void require_used(const ReinforceOptions& options) {
                  "[--orders] expected another --reward: one that is sampled shuffles the options of each draw");
   caprl::require(options.length_weight == 0 || options.reward != "length",
                  "[--length-weight] expected another --reward: that one is for length alone");
+  caprl::require((options.length_full == usual.length_full && options.length_zero == usual.length_zero) ||
+                     options.length_weight != 0,
+                 "[--length-weight] expected a weight beside --length-full and --length-zero");
+  lora_settings(options.trained);
 }
 
 /// Trains and measures; nothing where the run was interrupted.

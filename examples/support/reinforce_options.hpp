@@ -113,10 +113,11 @@ inline void add_memory_options(CLI::App& app, ReinforceOptions& options) {
                  "Caption tokens whose gradients are taken at once (micro_tokens)")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  app.add_option("--judge-rows", options.judge_rows, "Tokens that the judge reads at once")
+  app.add_option("--judge-rows", options.judge_rows, "Tokens that the judge reads at once (the judge's maximum_rows)")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  app.add_option("--maximum-rows", options.maximum_rows, "Distinct tokens of these worked through at once; 0: all")
+  app.add_option("--maximum-rows", options.maximum_rows,
+                 "Distinct tokens of these worked through at once (maximum_rows); 0: all")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   app.add_option("--memory-limit", options.memory_limit,

@@ -17,19 +17,22 @@
 /// What a reinforcement run will hold in memory, said before its first step and beside what was measured after it.
 namespace examples {
 
-/// The run as it is planned: items are kept encoded to validate on, of `tested` ones in the end as many as are
-/// captioned at once, and a second set of the weights is the reference.
+/// The run as it is planned: so many items are validated and tested on, and a second set of the weights is the
+/// reference.
 inline caprl::PlannedRun planned_run(const ReinforceOptions& options, const caprl::TrainerSettings& trainer,
                                      const caprl::VlmPolicySettings& policy, const caprl::DecoderSettings& judge,
                                      std::size_t validated, std::size_t tested) {
   caprl::PlannedRun run = caprl::planned_run(trainer, policy);
   run.lora = lora_settings(options.trained);
   run.reference = true;
-  run.held_out_items = static_cast<caprl::Index>(tested);
-  run.held_out_items = static_cast<caprl::Index>(validated) + run.measured_at_once();
+  run.validation_items = static_cast<caprl::Index>(validated);
+  run.test_items = static_cast<caprl::Index>(tested);
   run.judge = caprl::PlannedJudge{.model = judge, .maximum_rows = options.judge_rows};
   // Only the published judge writes its answers, where it is asked to with its faults.
-  if (options.published_faults) run.judge->answer_tokens = caprl::SampledJudgeSettings{}.answer_tokens;
+  if (options.published_faults) {
+    run.judge->draws = options.draws;
+    run.judge->answer_tokens = caprl::SampledJudgeSettings{}.answer_tokens;
+  }
   return run;
 }
 

@@ -46,6 +46,7 @@ TEST_CASE("the writer appends whole lines") {
   writer.sync();
   CHECK(content_of(path) == "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n");
   CHECK(fails_with([&] { writer.write_line("{\n}"); }, "expected one line"));
+  CHECK(fails_with([&] { JsonlWriter{path}; }, "[lock]", "no other process", path.string()));
   CHECK(fails_with([&] { JsonlWriter(folder / "absent/a.jsonl"); }, "No such file", "absent/a.jsonl"));
 }
 

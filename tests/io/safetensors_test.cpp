@@ -263,3 +263,21 @@ TEST_CASE("tensors of several blocks are converted whole") {
   for (std::size_t i = 0; i < numbers.size(); ++i) wrong += read.data()[i] == static_cast<float>(i) ? 0 : 1;
   CHECK(wrong == 0);
 }
+
+TEST_CASE("tensors are equal in type, shape and every byte, in one file or in two") {
+  const TemporaryFolder folder;
+  std::vector<float> numbers(300'000, 1.0f);  // more than a block of 1 MiB
+  std::vector<float> changed = numbers;
+  changed.back() = 2.0f;
+  write_safetensors(folder / "one.safetensors",
+                    {tensor_of("a", numbers, {300, 1000}), tensor_of("turned", numbers, {1000, 300})});
+  write_safetensors(folder / "two.safetensors",
+                    {tensor_of("same", numbers, {300, 1000}), tensor_of("changed", changed, {300, 1000}),
+                     tensor_of("whole", std::vector<std::int32_t>(300'000, 1), {300, 1000})});
+  const SafetensorsFile one(folder / "one.safetensors"), two(folder / "two.safetensors");
+  CHECK(one.equals("a", one, "a"));
+  CHECK(one.equals("a", two, "same"));
+  CHECK_FALSE(one.equals("a", two, "changed"));
+  CHECK_FALSE(one.equals("a", one, "turned"));
+  CHECK_FALSE(one.equals("a", two, "whole"));
+}

@@ -110,7 +110,7 @@ TEST_CASE("a folder that is written is read again to the bit") {
   const auto judge = load_language_model(std::filesystem::path(CAPRL_TEST_DATA) / "../../examples/weights/judge1");
   const testing::TemporaryFolder temporary;
   std::filesystem::copy(judge.folder / "tokenizer.json", temporary / "tokenizer.json");
-  temporary.file("chat_template.jinja", "<|im_start|>system\nYou judge.<|im_end|>");
+  temporary.file("chat_template.json", R"({"chat_template": "<|im_start|>system\nYou judge.<|im_end|>"})");
   temporary.file("config.json", R"({"eos_token_id": [3, 5]})");
   save_language_model(judge.model, temporary / "tokenizer.json", temporary.path() / "a/b");  // parents are made
   const auto again = load_language_model(temporary.path() / "a/b");

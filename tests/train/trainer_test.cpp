@@ -433,6 +433,17 @@ TEST_CASE("a run that died between saving a best checkpoint and keeping it keeps
   CHECK(again.best_score() == 0.5);
 }
 
+TEST_CASE("two runs do not write to one folder at once") {
+  const testing::TemporaryFolder folder;
+  const auto policy = small_policy();
+  const RunSettings settings = small_settings(folder.path() / "run", 1).run;
+  {
+    const TrainingRun<float> run(settings, policy.blocks());
+    CHECK_THROWS_WITH_AS(TrainingRun<float>(settings, policy.blocks()), doctest::Contains("no other process"), Error);
+  }
+  CHECK_NOTHROW(TrainingRun<float>(settings, policy.blocks()));
+}
+
 TEST_CASE("the checkpoint with the highest score is kept, whatever follows and over an interruption") {
   const testing::TemporaryFolder folder;
   const auto policy = small_policy();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -56,6 +57,14 @@ class FileDescriptor {
  private:
   int number_ = -1;
 };
+
+/// Keeps other processes from working on an open file or folder until it is closed. Throws Error where one does.
+inline void lock(const FileDescriptor& file, const std::filesystem::path& path) {
+  if (::flock(file.number(), LOCK_EX | LOCK_NB) == 0) return;
+  if (errno != EWOULDBLOCK) throw_system_error("lock", path, errno);
+  throw Error("[lock] expected no other process that writes here, got one", path.string(),
+              "wait until it has ended, or name another output");
+}
 
 /// Writes all bytes; returns 0 or the error number.
 inline int write_all(int descriptor, std::span<const std::byte> bytes) {

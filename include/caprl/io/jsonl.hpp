@@ -44,13 +44,15 @@ void for_each_json_line(const std::filesystem::path& path, const Body& body) {
 
 /// Appends lines to a file, each by one write, so that a reader and a killed process see whole lines.
 ///
-/// A line that does not fit the disk is taken back: the lines before it stay as they were. Throws Error naming the
-/// file.
+/// A line that does not fit the disk is taken back: the lines before it stay as they were. One writer has the file at a
+/// time. Throws Error naming the file.
 class JsonlWriter {
  public:
   explicit JsonlWriter(std::filesystem::path path)
       : path_(std::move(path)),
-        file_(detail::FileDescriptor::open("append to file", path_, O_WRONLY | O_CREAT | O_APPEND)) {}
+        file_(detail::FileDescriptor::open("append to file", path_, O_WRONLY | O_CREAT | O_APPEND)) {
+    detail::lock(file_, path_);
+  }
 
   /// `json` is one JSON value without line breaks.
   void write_line(std::string_view json) {

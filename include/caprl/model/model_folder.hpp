@@ -66,9 +66,10 @@ void save_model_folder(const Model& model, const Json& config, const std::filesy
   AtomicDirectory directory(folder);
   write_file_atomically(directory.path() / "config.json", config.dump(2) + "\n");
   write_file_atomically(directory.path() / "tokenizer.json", read_text_file(tokenizer_file));
-  companions.insert(
-      companions.begin(),
-      {detail::generation_file(tokenizer_file.parent_path()), {"tokenizer_config.json"}, {"chat_template.jinja"}});
+  companions.insert(companions.begin(), {detail::generation_file(tokenizer_file.parent_path()),
+                                         {"tokenizer_config.json"},
+                                         {"chat_template.jinja"},
+                                         {"chat_template.json"}});
   for (const auto& [name, otherwise] : companions) {
     const std::filesystem::path beside = tokenizer_file.parent_path() / name;
     const std::string text = std::filesystem::exists(beside) ? read_text_file(beside) : otherwise;

@@ -140,10 +140,8 @@ auto nested_visit(const std::string& prefix, const Visit& visit) {
 inline std::vector<CompanionFile> processor_files(const std::filesystem::path& folder,
                                                   const VisionPreprocessing& preprocessing,
                                                   const std::vector<CompanionFile>& more) {
-  std::vector<CompanionFile> files{{"preprocessor_config.json"},
-                                   {"video_preprocessor_config.json"},
-                                   {processor_config_name},
-                                   {"chat_template.json"}};
+  std::vector<CompanionFile> files{
+      {"preprocessor_config.json"}, {"video_preprocessor_config.json"}, {processor_config_name}};
   const auto stands = [&](std::size_t file) { return std::filesystem::exists(folder / files[file].name); };
   if (!stands(0) && !stands(1) && !stands(2)) {
     files[0].otherwise = image_preprocessing_json(preprocessing.images).dump(2) + "\n";

@@ -35,7 +35,7 @@ enum class AddedTokens {
 /// Immutable and cheap to copy; may be used from several threads at once.
 class Tokenizer {
  public:
-  /// Reads a tokenizer.json and, of the chat template beside it (chat_template.jinja, else in tokenizer_config.json),
+  /// Reads a tokenizer.json and, of the chat template beside it (`load_chat_template`),
   /// the default system message; throws `Error` that names the file and field (see `parse_tokenizer_json`). Programs
   /// that call it include text/load_tokenizer.hpp, so that the rest need no JSON.
   static Tokenizer from_file(const std::filesystem::path& path);
@@ -106,8 +106,8 @@ class Tokenizer {
   /// The highest id and 1: the rows that an embedding needs. Some ids below it may be no tokens.
   Index vocabulary_size() const { return state_->table.size(); }
 
-  /// The system message with which the chat template that came with the tokenizer begins a chat that has none; empty
-  /// for none.
+  /// The system message with which the chat template that came with the tokenizer begins a chat that has none: empty
+  /// where it begins with none, nothing where no template came along.
   const std::optional<std::string>& default_system_message() const { return state_->default_system_message; }
 
   bool has(Token token) const { return state_->table.has(token); }

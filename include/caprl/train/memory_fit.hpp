@@ -109,26 +109,41 @@ class FitSearch {
   FitSearch(const PlannedRun& run, const PlanOf& plan_of, Index available)
       : run_(run), plan_of_(plan_of), available_(available) {}
 
-  /// Each setting that is enough alone, with its largest value; where none is, settings that are enough together.
+  /// Each setting that is enough alone, with its largest value; where none is of those that change nothing but time,
+  /// also such settings that are enough together; where nothing is yet, all together.
   std::vector<PlannedRun> found() const {
+    const auto [recompute, micro, rows, judge, at_once, items, adapters] = memory_settings;
+    std::vector<PlannedRun> runs = enough_alone({recompute, micro, rows, judge, at_once});
+    if (runs.empty()) add_together({recompute, micro, rows, judge, at_once}, runs);
+    for (PlannedRun& smaller : enough_alone({items, adapters})) runs.push_back(std::move(smaller));
+    if (!runs.empty()) return runs;
+    add_together({recompute, micro, rows, judge, at_once, items}, runs);
+    add_together({recompute, micro, rows, judge, at_once, adapters, items}, runs);
+    return runs;
+  }
+
+ private:
+  std::vector<PlannedRun> enough_alone(const std::vector<MemorySetting>& settings) const {
     std::vector<PlannedRun> runs;
-    for (const MemorySetting& setting : memory_settings) {
+    for (const MemorySetting& setting : settings) {
       for (const PlannedRun& smaller : setting.smaller(run_)) {
         if (excess(smaller) > 0) continue;
         runs.push_back(smaller);
         break;
       }
     }
-    if (!runs.empty()) return runs;
-    const auto [recompute, micro, rows, judge, at_once, items, adapters] = memory_settings;
-    for (const auto& together : {std::vector{recompute, micro, rows, judge, at_once, items},
-                                 std::vector{recompute, micro, rows, judge, at_once, adapters, items}}) {
-      if (auto smaller = enough_together(together)) runs.push_back(std::move(*smaller));
-    }
     return runs;
   }
 
- private:
+  /// Adds a run with settings that are enough together, unless it is there.
+  void add_together(const std::vector<MemorySetting>& settings, std::vector<PlannedRun>& runs) const {
+    auto smaller = enough_together(settings);
+    if (!smaller) return;
+    const std::string changes = changes_text(run_, *smaller);
+    const auto is_same = [&](const PlannedRun& run) { return changes_text(run_, run) == changes; };
+    if (std::ranges::none_of(runs, is_same)) runs.push_back(std::move(*smaller));
+  }
+
   /// By how much the phases go beyond what is available, taken together: 0 where the run fits. Unlike the peak it tells
   /// that a phase has become smaller while another is the largest.
   Index excess(const PlannedRun& run) const {
@@ -192,7 +207,11 @@ MemoryPlan require_fits(const PlannedRun& run, const PlanOf& plan_of, Index avai
     remedy += (remedy.empty() ? "it fits with " : "; or with ") + detail::changes_text(run, smaller) + " (" +
               bytes_text(plan_of(smaller).peak()) + ")";
   }
-  if (remedy.empty()) remedy = "no settings of this run make it fit: take a smaller model, or more memory";
+  if (remedy.empty()) {
+    remedy =
+        "none of recompute_blocks, micro_tokens, maximum_rows, the judge's, rollout_items, batch_items and adapters "
+        "make it fit: take fewer samples or maximum_tokens, a smaller model, or more memory";
+  }
   throw Error("[require_fits] expected a run that takes at most " + bytes_text(available) + ", got one of " +
                   bytes_text(plan.peak()) + ":\n" + memory_table(plan),
               "", remedy);

@@ -52,14 +52,15 @@ class MemoryPlanner {
     hold("optimizer", 2 * trained);
     hold("reference weights", run.reference ? base : 0);
     if (run.judge) hold("judge weights", judge_weights(*run.judge));
-    hold("pictures", pixels(largest(run.batch_items)) + pixels(largest(run.held_out_items)));
+    hold("pictures", pixels(largest(run.batch_items)) + pixels(largest(run.validation_items)) +
+                         pixels(largest(std::min(run.test_items, run.measured_at_once()))));
   }
 
   MemoryPlan plan() {
     caption("rollout", {largest(run_.captioned_at_once()), run_.samples, run_.maximum_tokens});
     if (run_.judge) judge(*run_.judge);
     update(largest_micro_batch(run_.samples, run_.batch_items));
-    if (run_.held_out_items > 0) {
+    if (run_.measured_at_once() > 0) {
       caption("validation", {largest(run_.measured_at_once()), 1, run_.maximum_tokens});
       if (run_.reference) compare_with_reference(largest_micro_batch(1, run_.measured_at_once()));
     }
@@ -147,7 +148,9 @@ class MemoryPlanner {
     const Index rows = std::max(planned.maximum_rows, run_.maximum_tokens + planned.prompt_tokens);
     const Index questions = std::max<Index>(1, rows / fewest_rows_of_question);
     read_letters(model, rows, questions);  // what is measured is read by any judge
-    if (planned.answer_tokens > 0) write_answers(planned, model, rows, questions);
+    if (planned.answer_tokens == 0) return;
+    const Index asked = run_.batch_items * run_.samples * planned.draws;
+    write_answers(planned, model, rows, asked > 0 ? std::min(questions, asked) : questions);
   }
 
   void read_letters(const ShapeDecoder& model, Index rows, Index questions) {

@@ -74,6 +74,7 @@ struct PlannedJudge {
   DecoderSettings model;
   Index maximum_rows = 2048;
   Index prompt_tokens = 0;  ///< around a caption, at most (`judge_prompt_tokens`): a prompt is not cut at maximum_rows
+  Index draws = 0;          ///< questions that are asked about a caption, at most; 0: not known
   Index answer_tokens = 0;  ///< of an answer that is written, at most; 0: answers are read off
   WeightFormat weights = WeightFormat::float32;
 };
@@ -91,15 +92,17 @@ struct PlannedRun {
   bool recompute_blocks = false;
   std::optional<LoraSettings> lora{};  ///< none: the weights are trained
   ParameterGroups groups{};
-  bool reference = false;    ///< a second set of the weights is in memory
-  Index held_out_items = 0;  ///< kept encoded, and captioned once each
+  bool reference = false;      ///< a second set of the weights is in memory
+  Index validation_items = 0;  ///< kept encoded, and captioned once each
+  Index test_items = 0;        ///< encoded and let go, as many at a time as are captioned at once
   std::optional<PlannedJudge> judge{};
   Index packed_bytes = GenerateSettings{}.packed_bytes;
 
   Index captioned_at_once() const { return rollout_items > 0 ? std::min(rollout_items, batch_items) : batch_items; }
   /// Of the held-out items. `rollout_items` is the batch of a measurement too, where it is told.
   Index measured_at_once() const {
-    return std::min(held_out_items, rollout_items > 0 ? rollout_items : CaptionSettings{}.batch_items);
+    const Index most = rollout_items > 0 ? rollout_items : CaptionSettings{}.batch_items;
+    return std::min(most, std::max(validation_items, test_items));
   }
 };
 

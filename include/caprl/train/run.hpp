@@ -12,6 +12,7 @@
 #include "caprl/core/log.hpp"
 #include "caprl/core/threads.hpp"
 #include "caprl/io/checkpoint_folder.hpp"
+#include "caprl/io/file_descriptor.hpp"
 #include "caprl/io/file_system.hpp"
 #include "caprl/model/weights.hpp"
 #include "caprl/nn/module.hpp"
@@ -67,6 +68,9 @@ class TrainingRun {
         checkpoints_(settings.folder / "checkpoints", settings.keep_checkpoints) {
     require(settings_.checkpoint_every >= 1, "[TrainingRun] expected checkpoint_every of at least 1");
     settings_.recorded["run"] = recorded();
+    std::filesystem::create_directories(settings.folder);
+    folder_ = detail::FileDescriptor::open("open folder", settings.folder, O_RDONLY | O_DIRECTORY);
+    detail::lock(folder_, settings.folder);
     checkpoints_.open_for_writing();
     if (const auto checkpoint = checkpoints_.latest()) resume(*checkpoint);
     log_.emplace(settings.folder, step_ - 1);
@@ -185,6 +189,7 @@ class TrainingRun {
   TrainedTensors<T, Device> trained_;
   AdamWOptimizer<T, Device> optimizer_;
   CheckpointFolder checkpoints_;
+  detail::FileDescriptor folder_;  ///< locked: two runs in one would mix their lines
   std::optional<MetricsLog> log_;
   std::optional<double> best_score_;
   Index best_step_ = 0;
