@@ -477,16 +477,43 @@ TEST_CASE("a run that will not fit is refused with the settings that would") {
 
   CHECK(refusal(1000).find("make it fit: take fewer samples") != std::string::npos);
 
-  const Index shares[] = {95, 70, 50, 40, 30, 20};
-  for (const Index share : shares) {
+  for (Index share = 98; share > 10; share -= 2) {
     const Index available = plan.peak() * share / 100;
     std::set<std::string> told;
-    for (const PlannedRun& smaller : detail::FitSearch(run, plan_of, available).found()) {
+    const auto found = detail::FitSearch(run, plan_of, available).found();
+    PlannedRun slowest = run;  // learns the same
+    slowest.recompute_blocks = true;
+    slowest.micro_tokens = 8;
+    slowest.rollout_items = 1;
+    const auto learns_the_same = [&](const PlannedRun& other) {
+      return other.batch_items == run.batch_items && !other.lora;
+    };
+    CAPTURE(share);
+    CHECK(std::ranges::any_of(found, learns_the_same) == (plan_of(slowest).peak() <= available));
+    for (const PlannedRun& smaller : found) {
       CAPTURE(detail::changes_text(run, smaller));
       CHECK(plan_of(smaller).peak() <= available);
       CHECK(told.insert(detail::changes_text(run, smaller)).second);
     }
   }
+}
+
+TEST_CASE("settings with which a run learns the same are tried together before fewer items are offered") {
+  const auto subject = tiny_subject();
+  const auto plan_of = [&](const PlannedRun& other) { return plan_memory<TinyVlm>(subject.settings, other); };
+  PlannedRun run = small_run();
+  run.prompts = {{.tokens = 60}};
+  run.batch_items = 64;
+  run.micro_tokens = 1 << 14;
+  PlannedRun of_one = run;
+  of_one.batch_items = 1;  // captioning and updating need less, as they do with rollout_items and micro_tokens
+  const auto found = detail::FitSearch(run, plan_of, plan_of(of_one).peak()).found();
+  REQUIRE(found.size() >= 2);
+  CHECK(found[0].batch_items == 64);
+  CHECK(found[0].rollout_items > 0);
+  CHECK(found[0].micro_tokens < run.micro_tokens);
+  CHECK(!found[0].lora);
+  CHECK(found[1].batch_items == 1);
 }
 
 TEST_CASE("settings that are not enough alone are tried together, and only those that are needed are named") {
