@@ -57,18 +57,19 @@ struct Options {
   examples::FrameOptions frames;
 };
 
-/// Files of several folders may have the same name: their ids are their paths then.
-void tell_apart(std::vector<CaptionItem>& items) {
+/// Files of several folders may have the same name: the ids of `files`, the last of the items, are their paths then.
+void tell_apart(std::span<const CaptionItem> items, std::span<CaptionItem> files) {
   std::map<std::string, int> count;
   for (const CaptionItem& item : items) ++count[item.id];
-  for (CaptionItem& item : items) {
-    if (count[item.id] > 1) item.id = item.media.front().path.generic_string();
+  for (CaptionItem& file : files) {
+    if (count[file.id] > 1) file.id = file.media.front().path.generic_string();
   }
 }
 
 std::vector<CaptionItem> items_of(const Options& options, const MediaPrompts& defaults) {
   std::vector<CaptionItem> items;
   if (!options.data.empty()) items = load_caption_data(options.data, {.keep_extra = true, .require_questions = false});
+  const std::size_t of_data = items.size();
   const MediaPrompts prompts{options.image_prompt.value_or(defaults.image),
                              options.video_prompt.value_or(defaults.video)};
   for (const auto& path : options.media) {
@@ -79,7 +80,7 @@ std::vector<CaptionItem> items_of(const Options& options, const MediaPrompts& de
     }
   }
   require(!items.empty(), "[caption] expected files, folders or --data, got nothing to caption");
-  tell_apart(items);
+  tell_apart(items, std::span(items).subspan(of_data));
   if (options.other_media) {
     for (std::size_t i = 0; i + 1 < items.size(); ++i) std::swap(items[i].media, items[i + 1].media);
   }

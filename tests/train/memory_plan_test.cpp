@@ -437,6 +437,37 @@ TEST_CASE("a run that does not fit for its held-out items is told how many at on
   CHECK(refused.find("it fits with rollout_items 32 (") != std::string::npos);
 }
 
+TEST_CASE("pictures of items that are validated on are held, of those tested on as many as are captioned at once") {
+  const auto subject = tiny_subject();
+  PlannedRun run = small_run();
+  run.prompts = {{.tokens = 60, .pictures = {{1, 8, 8}}}};
+  run.batch_items = 1;
+  const auto pictures = [&](Index validation, Index test, Index at_once) {
+    run.validation_items = validation;
+    run.test_items = test;
+    run.rollout_items = at_once;
+    return line(plan_memory<TinyVlm>(subject.settings, run), "pictures");
+  };
+  const Index one = pictures(0, 0, 0);
+  CHECK(pictures(5, 0, 2) == 6 * one);
+  CHECK(pictures(5, 7, 3) == 9 * one);
+  CHECK(pictures(5, 2, 3) == 8 * one);
+  CHECK(pictures(0, 100, 0) == (1 + CaptionSettings{}.batch_items) * one);
+}
+
+TEST_CASE("answers are planned for no more questions than are drawn") {
+  const auto [tokenizer, settings, model] = judge_subject();
+  PlannedRun run = small_run();
+  run.prompts = {{.tokens = 50}};
+  const auto planned = [&](Index draws) {
+    run.judge = PlannedJudge{.model = settings, .maximum_rows = 2048, .draws = draws, .answer_tokens = 120};
+    return phase(plan_memory<TinyVlm>(tiny_subject().settings, run), "judge: answers");
+  };
+  CHECK(planned(1) < planned(0) / 2);  // of 4 items' 6 captions, where a pass has room for 128 questions
+  CHECK(planned(2) > planned(1));
+  CHECK(planned(100) == planned(0));
+}
+
 TEST_CASE("a judge's pass is planned for a prompt that is longer than a pass") {
   const auto [tokenizer, settings, model] = judge_subject();
   const JudgeTokens tokens(tokenizer, QuestionPrompt::brief());
